@@ -1,0 +1,71 @@
+"""Facts in the life of a message or session, for the recorder (PURE).
+
+Output: `Event`, and its JSON form, of which a batch (a JSON array) is one message on `gatepost.events`.
+On failure: `decode_events` raises ValueError naming what is wrong.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import JsonValue, TypeAdapter
+
+Facts = dict[str, JsonValue]
+
+
+class Stage(StrEnum):
+    """Who saw it happen."""
+
+    EDGE = "edge"
+    CONTENT = "content"
+    DELIVERY = "delivery"
+    CONSOLE = "console"
+
+
+class EventKind(StrEnum):
+    """What happened. Beside each: the facts that it carries."""
+
+    SESSION_REFUSED = "session-refused"  # client, listener, reply, reason
+    COMMAND_REFUSED = "command-refused"  # client, listener, helo, command, sender, recipient, reply, reason, login
+    RECEIVED = "received"  # client, listener, helo, tls, login, sender, recipients, size_bytes, subject, message_id
+    ANSWERED = "answered"  # reply, waited_s, verdict (action or "none: …")
+    CHECKED = "checked"  # findings: [{check, result, evidence, took_ms}]
+    JUDGED = "judged"  # verdicts: {domain: {action, reasons: [...]}}, policy_version, took_ms
+    DROPPED = "dropped"  # reason (the sender was told 4xx/5xx and keeps it)
+    QUEUED = "queued"  # to: delivery; recipients
+    SPLIT = "split"  # into: [{id, hop, recipients}]
+    RETRY = "retry"  # attempts, not_before, reason
+    ATTEMPT = "attempt"  # hop, peer, tls, outcomes: [{recipient, status, reply}], took_ms
+    DELIVERED = "delivered"  # hop, recipients, reply
+    FAILED = "failed"  # recipients, reply, reason
+    DSN_SENT = "dsn-sent"  # dsn_id, action (failed, delayed, delivered…), to
+    DSN_WITHHELD = "dsn-withheld"  # reason
+    QUARANTINED = "quarantined"  # reason, check, evidence, recipients
+    RELEASED = "released"  # by, recipients
+    DELETED = "deleted"  # by
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact. uid: its own id, by which a second arrival is known. id: of message or session. at: Unix seconds."""
+
+    uid: str
+    id: str
+    at: float
+    stage: Stage
+    host: str
+    kind: EventKind
+    facts: Facts = field(default_factory=dict)
+
+
+_BATCH = TypeAdapter(list[Event])
+
+
+def encode_events(events: Sequence[Event]) -> bytes:
+    """Return the JSON array of a batch."""
+    return _BATCH.dump_json(list(events))
+
+
+def decode_events(data: bytes) -> list[Event]:
+    """Return the events of a batch. Raises ValueError (pydantic's names the place)."""
+    return _BATCH.validate_json(data)

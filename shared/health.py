@@ -1,0 +1,90 @@
+"""`/metrics`, `/healthz` and `/readyz` of a service (I/O: a small HTTP/1.1 server on asyncio streams).
+
+healthz: the process serves its event loop. readyz: 200 while all its conditions hold, else 503 naming those that don't.
+On failure: a request that is not a plain GET gets 405 or 400; a connection has a deadline and is closed after one answer.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from shared.settings import HealthSettings
+
+Conditions = Mapping[str, Callable[[], bool]]
+_DEADLINE_S = 5.0
+_REQUEST_LIMIT = 4096
+_STATUS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
+
+
+class HealthServer:
+    """Serves one process's health; port 0 takes a free one (`port` tells which)."""
+
+    def __init__(
+        self, settings: HealthSettings, conditions: Conditions, registry: CollectorRegistry = REGISTRY
+    ) -> None:
+        self._settings = settings
+        self._conditions = conditions
+        self._registry = registry
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def start(self) -> None:
+        """Begin to listen. Raises OSError if the port is taken."""
+        self._server = await asyncio.start_server(
+            self._serve, self._settings.address, self._settings.port, limit=_REQUEST_LIMIT
+        )
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                async with asyncio.timeout(_DEADLINE_S):
+                    status, content_type, body = self._answer(await _request_line(reader))
+                    head = (
+                        f"HTTP/1.1 {status} {_STATUS[status]}\r\nContent-Type: {content_type}\r\n"
+                        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                    )
+                    writer.write(head.encode() + body)
+                    await writer.drain()
+        finally:
+            writer.close()
+
+    def _answer(self, request: str | None) -> tuple[int, str, bytes]:
+        text = "text/plain; charset=utf-8"
+        match (request or "").split(" "):
+            case ["GET", "/healthz", _]:
+                return 200, text, b"ok\n"
+            case ["GET", "/readyz", _]:
+                missing = [name for name, holds in self._conditions.items() if not holds()]
+                return (
+                    (503, text, f"not ready: {', '.join(missing)}\n".encode()) if missing else (200, text, b"ready\n")
+                )
+            case ["GET", "/metrics", _]:
+                return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
+            case ["GET", _, _]:
+                return 404, text, b"not found\n"
+            case [_, _, _]:
+                return 405, text, b"only GET\n"
+            case _:
+                return 400, text, b"bad request\n"
+
+
+async def _request_line(reader: asyncio.StreamReader) -> str | None:
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.LimitOverrunError:
+        return None
+    return head.split(b"\r\n", 1)[0].decode("latin-1")

@@ -1,0 +1,90 @@
+"""Where a domain's mail goes (PURE).
+
+Owns: the text form of a route, `smtp://host[:port]`, `smtps://host[:port]`, `lmtp://host[:port]`,
+`lmtp:/path/to/socket`, `maildir:/path` (relative to the delivery service's data folder), or `mx` (what DNS says, RFC 5321 §5.1).
+On failure: RouteError naming what is wrong.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+
+class RouteError(ValueError):
+    """A route that cannot be read."""
+
+
+class RouteKind(StrEnum):
+    """How the next hop is spoken to."""
+
+    SMTP = "smtp"
+    SMTPS = "smtps"
+    LMTP = "lmtp"
+    LMTP_SOCKET = "lmtp-socket"
+    MAILDIR = "maildir"
+    MX = "mx"
+
+
+_DEFAULT_PORTS = {RouteKind.SMTP: 25, RouteKind.SMTPS: 465, RouteKind.LMTP: 24}
+_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route. host and port for SMTP and LMTP over TCP; path for a socket or Maildir root."""
+
+    kind: RouteKind
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.kind is RouteKind.MX:
+            return "mx"
+        if self.kind is RouteKind.MAILDIR:
+            return f"maildir:{self.path}"
+        if self.kind is RouteKind.LMTP_SOCKET:
+            return f"lmtp:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.kind}://{host}:{self.port}"
+
+
+@lru_cache(maxsize=4096)
+def parse_route(text: str) -> Route:
+    """Return the route that a text names. Raises RouteError."""
+    if text == "mx":
+        return Route(RouteKind.MX)
+    if text.startswith("maildir:"):
+        path = text.removeprefix("maildir:")
+        if not path or "\0" in path or ".." in path.split("/"):
+            raise RouteError(f"{text!r}: a Maildir route needs a path without '..', such as maildir:mail")
+        return Route(RouteKind.MAILDIR, path=path)
+    if text.startswith("lmtp:/") and not text.startswith("lmtp://"):
+        return Route(RouteKind.LMTP_SOCKET, path=text.removeprefix("lmtp:"))
+    return _parse_url(text)
+
+
+def _parse_url(text: str) -> Route:
+    try:
+        url = urlsplit(text)
+        kind, host, port = RouteKind(url.scheme), url.hostname or "", url.port
+    except ValueError:
+        kind = None
+    if kind not in _DEFAULT_PORTS or kind is None:
+        raise RouteError(f"{text!r}: expected smtp://, smtps://, lmtp://host:port, lmtp:/socket, maildir:path or mx")
+    if url.path or url.query or url.fragment or url.username is not None:
+        raise RouteError(f"{text!r}: a route holds a host and a port, nothing more")
+    if not _is_host(host):
+        raise RouteError(f"{text!r}: {host!r} is neither a host name nor an address")
+    return Route(kind, host=host, port=port or _DEFAULT_PORTS[kind])
+
+
+def _is_host(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return bool(_HOST.match(host))
+    return True

@@ -1,0 +1,142 @@
+"""Settings that every service has (I/O: reads one file and the environment).
+
+Owns: how settings are found and checked. One TOML file per service, readable by its owner alone; environment variables
+`GATEPOST_<SECTION>__<KEY>` override it, and `GATEPOST_<SECTION>__<KEY>_FILE` names a file that holds the value.
+On failure: SettingsError naming the file, the key and what is wrong.
+"""
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from shared.errors import SettingsError
+from shared.explain import explain
+
+FILE_VARIABLE = "GATEPOST_SETTINGS_FILE"
+_PREFIX = "GATEPOST_"
+# Variables of the commands around the services (DESIGN §8), which are no settings.
+_NO_SETTINGS = frozenset({"GATEPOST_DATA", "GATEPOST_POLICY", "GATEPOST_SETTINGS", FILE_VARIABLE})
+
+
+class Section(BaseModel):
+    """A table of a settings file; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BrokerSettings(Section):
+    """How to reach RabbitMQ. Between machines: `tls = true` and the CA that signed the broker's certificate."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(5673, ge=1, le=65535)
+    vhost: str = "/"
+    user: str
+    password: SecretStr
+    tls: bool = False
+    ca_file: Path | None = None
+
+
+def _listed(value: object) -> object:
+    """Environment variables hold lists as comma-separated text."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class DnsSettings(Section):
+    """nameservers: `ip`, `ip:port` or `[ipv6]:port`; "system": those of /etc/resolv.conf. zone_files: answered first."""
+
+    nameservers: Annotated[list[str], BeforeValidator(_listed)] = ["system"]
+    zone_files: Annotated[list[Path], BeforeValidator(_listed)] = []
+    timeout_s: float = Field(5.0, gt=0, le=30)
+
+
+class HealthSettings(Section):
+    """Where `/metrics`, `/healthz` and `/readyz` are served (HTTP, loopback unless told otherwise)."""
+
+    address: str = "127.0.0.1"
+    port: int = Field(ge=0, le=65535)
+
+
+class LogSettings(Section):
+    """level: debug, info, warning or error. format: json for machines, text for people."""
+
+    level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    format: str = Field("json", pattern="^(json|text)$")
+
+
+class ServiceSettings(Section):
+    """What each service's settings hold. hostname: the name this host goes by in SMTP and headers."""
+
+    hostname: str = Field(min_length=1, max_length=255)
+    broker: BrokerSettings
+    health: HealthSettings
+    dns: DnsSettings = DnsSettings()
+    log: LogSettings = LogSettings()
+
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def load_settings(model: type[Settings], path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the checked settings of a service. path: else the environment's GATEPOST_SETTINGS_FILE.
+
+    Raises SettingsError: no file, readable by others, not TOML, unknown key, value out of range.
+    """
+    if path is None:
+        if not environ.get(FILE_VARIABLE):
+            raise SettingsError(f"no settings: set {FILE_VARIABLE} to the path of the service's settings file")
+        path = Path(environ[FILE_VARIABLE])
+    values = read_private_toml(path)
+    for keys, value in _overrides(environ):
+        _put(values, keys, value)
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(f"{path}: {explain(error)}") from None
+
+
+def read_private_toml(path: Path) -> dict[str, object]:
+    """Return the table of a TOML file that only its owner can read. Raises SettingsError."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_IMODE(mode) & 0o077:
+            raise SettingsError(f"{path}: mode {stat.S_IMODE(mode):04o} lets others in; run: chmod 600 {path}")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def _overrides(environ: Mapping[str, str]) -> list[tuple[list[str], str]]:
+    found = []
+    for name, value in sorted(environ.items()):
+        if not name.startswith(_PREFIX) or name in _NO_SETTINGS:
+            continue
+        keys = name[len(_PREFIX) :].lower().split("__")
+        text = value
+        if keys[-1].endswith("_file") and keys[-1] not in _REAL_FILE_KEYS:
+            keys[-1] = keys[-1].removesuffix("_file")
+            try:
+                text = Path(value).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(f"{name}: {error}") from None
+        found.append((keys, text))
+    return found
+
+
+# Settings whose own name ends in `_file`: the variable holds the path itself.
+_REAL_FILE_KEYS = frozenset({"ca_file", "certificate_file", "key_file"})
+
+
+def _put(values: dict[str, object], keys: list[str], value: str) -> None:
+    table = values
+    for key in keys[:-1]:
+        inner = table.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise SettingsError(f"{_PREFIX}{'__'.join(keys).upper()}: {key} is not a table")
+        table = inner
+    # Lists are written as comma-separated values; pydantic reads numbers and booleans from text by itself.
+    table[keys[-1]] = value

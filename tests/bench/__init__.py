@@ -1,0 +1,1 @@
+"""Owns `make bench`: Gatepost measured beside its peers on the machine at hand, in one run."""

@@ -1,0 +1,40 @@
+"""Owns the reading of /proc: the process table and the machine's counters as a `Snapshot`, and what the machine is."""
+
+import os
+import platform
+from pathlib import Path
+
+from tests.bench.cpu import Process, Snapshot, parse_machine, parse_process
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PROC = Path("/proc")
+
+
+def snapshot() -> Snapshot:
+    """Read everything now; a process that ends while it is read is left out (its time is its parent's then)."""
+    machine = parse_machine((_PROC / "stat").read_text())
+    processes: dict[int, Process] = {}
+    for entry in os.listdir(_PROC):
+        if not entry.isdigit():
+            continue
+        try:
+            text = (_PROC / entry / "stat").read_text(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        process = parse_process(text)
+        processes[process.pid] = process
+    return Snapshot(processes, machine)
+
+
+def machine_words() -> str:
+    """Describe the machine in a line: CPUs, memory, system, kernel."""
+    models = _values("/proc/cpuinfo", "model name")
+    memory_kb = int(_values("/proc/meminfo", "MemTotal")[0].split()[0])
+    system = _values("/etc/os-release", "PRETTY_NAME", "=")[0].strip('"')
+    model = models[0] if models else platform.machine()
+    return f"{os.cpu_count()} × {model}, {memory_kb / 2**20:.0f} GB memory, {system}, Linux {platform.release()}"
+
+
+def _values(path: str, key: str, separator: str = ":") -> list[str]:
+    pairs = (line.partition(separator) for line in Path(path).read_text().splitlines())
+    return [value.strip() for name, _, value in pairs if name.strip() == key]
