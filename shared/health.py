@@ -1,7 +1,7 @@
 """`/metrics`, `/healthz` and `/readyz` of a service (I/O: a small HTTP/1.1 server on asyncio streams).
 
 healthz: the process serves its event loop. readyz: 200 while all its conditions hold, else 503 naming those that don't.
-On failure: a request that is not a plain GET gets 405 or 400; a connection has a deadline and is closed after one answer.
+On failure: a request that is not a plain GET gets 405 or 400; a connection has a deadline and ends after one answer.
 """
 
 import asyncio

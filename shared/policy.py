@@ -127,61 +127,47 @@ class Relay(Table):
         return any(ip in network for network in self.networks)
 
 
-class DomainRules(Table):
-    """One of our domains. recipients: local parts, or "any". route: where its mail goes (docs/policy.md)."""
-
-    route: RouteText
-    recipients: list[LocalPart] | Literal["any"]
-
-    @cached_property
-    def _listed(self) -> frozenset[str]:
-        return frozenset(name.lower() for name in self.recipients)
-
-    def takes(self, local_part: str) -> bool:
-        """Whether a local part is a recipient; compared without case, as real servers do. postmaster always is."""
-        # RFC 5321 §4.5.1: postmaster is taken by every server that takes mail.
-        return self.recipients == "any" or local_part.lower() in self._listed or local_part.lower() == "postmaster"
-
-
-class AntivirusRules(Table):
-    """What an antivirus result means."""
+class CheckRules(Table):
+    """What every check's table has. enabled: false leaves the check out of the verdict."""
 
     enabled: bool = True
+
+
+class AntivirusRules(CheckRules):
+    """What an antivirus result means."""
+
     infected: Action = Action.REFUSE
 
 
-class SpfRules(Table):
+class SpfRules(CheckRules):
     """What an SPF result means by itself (DMARC weighs it, too)."""
 
-    enabled: bool = True
     fail: Action = Action.ACCEPT
     softfail: Action = Action.ACCEPT
     permerror: Action = Action.ACCEPT
 
 
-class DkimRules(Table):
+class DkimRules(CheckRules):
     """What a DKIM result means by itself (RFC 6376 §6.1: a failed signature is as no signature)."""
 
-    enabled: bool = True
     fail: Action = Action.ACCEPT
 
 
-class DmarcRules(Table):
+class DmarcRules(CheckRules):
     """What a DMARC failure means, by what the author's domain asks for."""
 
-    enabled: bool = True
     reject: Action = Action.REFUSE
     quarantine: Action = Action.QUARANTINE
     none: Action = Action.ACCEPT
-    permerror: Action = Action.ACCEPT
+    # From missing, unreadable or of several domains: readers differ on who wrote it, and DMARC cannot be asked.
+    permerror: Action = Action.REFUSE
 
 
-class StructureRules(Table):
-    """Bounds on what a message is made of. exceeded: what a message beyond them meets."""
+class StructureRules(CheckRules):
+    """What a header means that is beyond the bounds (exceeded) or has lines that are no fields (malformed)."""
 
-    header_bytes: int = Field(1_000_000, ge=65_536)
-    header_fields: int = Field(1000, ge=100)
     exceeded: Action = Action.REFUSE
+    malformed: Action = Action.TAG
 
 
 class Checks(Table):
@@ -192,6 +178,26 @@ class Checks(Table):
     dkim: DkimRules = DkimRules()
     dmarc: DmarcRules = DmarcRules()
     structure: StructureRules = StructureRules()
+
+
+class DomainRules(Table):
+    """One of our domains. recipients: local parts, or "any". route: where its mail goes (shared/routes.py).
+
+    checks: what differs from the global `checks` for this domain, key by key.
+    """
+
+    route: RouteText
+    recipients: list[LocalPart] | Literal["any"]
+    checks: Checks = Checks()
+
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(name.lower() for name in self.recipients)
+
+    def takes(self, local_part: str) -> bool:
+        """Whether a local part is a recipient; compared without case, as real servers do. postmaster always is."""
+        # RFC 5321 §4.5.1: postmaster is taken by every server that takes mail.
+        return self.recipients == "any" or local_part.lower() in self._listed or local_part.lower() == "postmaster"
 
 
 class RetryRules(Table):
@@ -218,6 +224,12 @@ class DeliveryRules(Table):
     idle_timeout_s: float = Field(5, ge=0, le=300)
 
 
+def _laid_over(base: object, upper: object) -> object:
+    if not isinstance(base, dict) or not isinstance(upper, dict):
+        return upper
+    return base | {key: _laid_over(base.get(key), value) for key, value in upper.items()}
+
+
 class Policy(Table):
     """The whole document. version: set by `gatepost policy apply`, not by hand."""
 
@@ -234,6 +246,24 @@ class Policy(Table):
     verdict: VerdictRules = VerdictRules()
     delivery: DeliveryRules = DeliveryRules()
     retry: RetryRules = RetryRules()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit_checks(cls, document: object) -> object:
+        """Lay each domain's `checks` over the global ones, before either is checked."""
+        if not isinstance(document, dict) or not isinstance(document.get("domains"), dict):
+            return document
+        common = document.get("checks", {})
+        domains = {
+            name: rules | {"checks": _laid_over(common, rules.get("checks", {}))} if isinstance(rules, dict) else rules
+            for name, rules in document["domains"].items()
+        }
+        return document | {"domains": domains}
+
+    def checks_of(self, domain: str) -> Checks:
+        """Return the check rules for a recipient domain."""
+        rules = self.domains.get(domain)
+        return rules.checks if rules else self.checks
 
     def route_of(self, domain: str) -> Route:
         """Return where the mail of a domain goes: its own route, or the default one."""

@@ -1,7 +1,8 @@
 """Where a domain's mail goes (PURE).
 
 Owns: the text form of a route, `smtp://host[:port]`, `smtps://host[:port]`, `lmtp://host[:port]`,
-`lmtp:/path/to/socket`, `maildir:/path` (relative to the delivery service's data folder), or `mx` (what DNS says, RFC 5321 §5.1).
+`lmtp:/path/to/socket`, `maildir:/path` (relative to delivery's data folder), or `mx`
+(what DNS says, RFC 5321 §5.1).
 On failure: RouteError naming what is wrong.
 """
 

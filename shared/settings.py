@@ -47,7 +47,7 @@ def _listed(value: object) -> object:
 
 
 class DnsSettings(Section):
-    """nameservers: `ip`, `ip:port` or `[ipv6]:port`; "system": those of /etc/resolv.conf. zone_files: answered first."""
+    """nameservers: `ip`, `ip:port` or `[ipv6]:port`; "system": /etc/resolv.conf. zone_files: answered first."""
 
     nameservers: Annotated[list[str], BeforeValidator(_listed)] = ["system"]
     zone_files: Annotated[list[Path], BeforeValidator(_listed)] = []

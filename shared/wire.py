@@ -104,8 +104,13 @@ def mail_headers(
         headers[REPLY_KEY] = reply_to.key
         headers[TOKEN] = reply_to.token
     if note is not None:
-        headers[QUARANTINE] = _NOTE.dump_json(note).decode()
+        headers[QUARANTINE] = encode_note(note)
     return headers
+
+
+def encode_note(note: QuarantineNote) -> str:
+    """Return the JSON of why a mail is in quarantine."""
+    return _NOTE.dump_json(note).decode()
 
 
 def read_envelope(message_type: str | None, headers: Mapping[str, object]) -> Envelope:

@@ -1,6 +1,6 @@
 """A real DNS server for tests, the demo and benchmarks: UDP and TCP on loopback, with faults on demand.
 
-Input: a master file's text ("example.test. TXT ..."; names are absolute, there is no origin), or a dict
+Input: a master file's text, with or without $ORIGIN lines (names are absolute until the first), or a dict
 {"example.test": {"A": "192.0.2.1", "TXT": ["v=spf1 -all"], "MX": "10 mx.example.test."}}.
 It answers like a recursive nameserver to which nothing else exists: what it does not hold is NXDOMAIN.
 
@@ -15,6 +15,7 @@ As a process: python -m tests.dnsserver --zone FILE --port N
 import argparse
 import asyncio
 import contextlib
+import re
 import signal
 import struct
 from collections import Counter
@@ -29,6 +30,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 from dns.message import Message, QueryMessage
+from dns.rdataset import Rdataset
 from dns.rdatatype import RdataType
 
 from shared.dns.records import host, wire_name
@@ -65,7 +67,7 @@ class DnsServer:
         self.secure = secure
         self.queries: Counter[Key] = Counter()
         self.tcp_queries: Counter[Key] = Counter()
-        self._lines = [zone] if isinstance(zone, str) else _master_lines(zone)
+        self._text, self._lines = _text_of(zone), list[str]()
         self._zone = self._parsed()
         self._faults: dict[Key, Fault] = {}
         self._kept: dict[bytes, tuple[Key, bytes]] = {}
@@ -93,7 +95,7 @@ class DnsServer:
 
     def replace(self, zone: str | Records) -> None:
         """Hold other records from now on."""
-        self._lines = [zone] if isinstance(zone, str) else _master_lines(zone)
+        self._text, self._lines = _text_of(zone), []
         self._zone = self._parsed()
         self._kept.clear()
 
@@ -208,15 +210,18 @@ class DnsServer:
             match = self._zone.find(name, rdtype)
         if match.rdataset is None:
             reply.set_rcode(dns.rcode.NOERROR if match.exists else dns.rcode.NXDOMAIN)
-            reply.authority.append(self._soa())
+            reply.authority.append(self._soa(name))
         if self.secure:
             reply.flags |= dns.flags.AD
         return reply
 
-    def _soa(self) -> dns.rrset.RRset:
-        own = self._zone.find("", "SOA").rdataset
-        if own is not None:
-            return dns.rrset.from_rdata_list(wire_name(""), own.ttl, list(own))
+    def _soa(self, name: str) -> dns.rrset.RRset:
+        """Return the SOA at or above the name, or else one of the root that lets negative answers live for 60 s."""
+        while name:
+            own = self._zone.sets.get(name, {}).get(RdataType.SOA)
+            if own is not None:
+                return dns.rrset.from_rdata_list(wire_name(name), own.ttl, list(own))
+            name = name.partition(".")[2]
         return dns.rrset.from_text(wire_name(""), 60, "IN", "SOA", _NEGATIVE_SOA)
 
     def _faulty(self, fault: Fault, query: QueryMessage, *, over_tcp: bool) -> bytes | None:
@@ -252,7 +257,7 @@ class DnsServer:
         return reply.to_wire()
 
     def _parsed(self) -> Zone:
-        return parse_zone("\n".join(["$ORIGIN .", *self._lines]) + "\n", "the test server's records")
+        return _merged("\n".join([self._text, "$ORIGIN .", *self._lines]) + "\n")
 
 
 class _Udp(asyncio.DatagramProtocol):
@@ -261,6 +266,24 @@ class _Udp(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._server.datagram_received(data, addr)
+
+
+def _merged(text: str) -> Zone:
+    """Return one zone at the root with the records of all zones in the text; each begins with an $ORIGIN line."""
+    sets: dict[str, dict[RdataType, Rdataset]] = {}
+    ttl = ""
+    for part in re.split(r"^(?=\$ORIGIN\s+\S*\.\s*$)", "$ORIGIN .\n" + text, flags=re.MULTILINE)[1:]:
+        for owner, by_type in parse_zone(ttl + part, "the test server's records").sets.items():
+            for rdtype, rdataset in by_type.items():
+                merged = sets.setdefault(owner, {}).setdefault(rdtype, Rdataset(rdataset.rdclass, rdtype))
+                for rdata in rdataset:
+                    merged.add(rdata, rdataset.ttl)
+        ttl = "".join(line + "\n" for line in re.findall(r"^\$TTL.*", ttl + part, re.MULTILINE)[-1:])
+    return Zone("", sets)
+
+
+def _text_of(zone: str | Records) -> str:
+    return zone if isinstance(zone, str) else "\n".join(_master_lines(zone))
 
 
 def _master_lines(records: Records) -> list[str]:

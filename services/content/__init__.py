@@ -1,0 +1,1 @@
+"""The content stage: examines each message and decides what becomes of it."""

@@ -19,7 +19,6 @@ from dns.rdatatype import RdataType
 from dns.rdtypes.ANY.SOA import SOA
 from dns.zonefile import Reader
 
-from shared.dns.answer import BadName
 from shared.dns.names import canonical, within
 from shared.dns.records import host, wire_name
 
@@ -42,28 +41,28 @@ class Match:
 
 
 class Zone:
-    """The records at and below one origin, for searching."""
+    """The records at and below one origin, for searching. sets: by owner and type."""
 
     def __init__(self, origin: str, sets: dict[str, dict[RdataType, Rdataset]]) -> None:
         self.origin = origin
-        self._sets = sets
+        self.sets = sets
         self._existing = {ancestor for owner in sets for ancestor in _up_to(owner, origin)}
         self.negative_ttl_s = self._negative_ttl_s()
 
     def find(self, name: str, rdtype: str) -> Match:
         """Return what the zone says about a canonical name at or below its origin."""
         wanted = dns.rdatatype.from_text(rdtype)
-        if name in self._sets:
-            return _choose(self._sets[name], wanted)
+        if name in self.sets:
+            return _choose(self.sets[name], wanted)
         if name in self._existing or name == self.origin:
             return Match(exists=True)
-        # RFC 4592 §3.3.1: only the wildcard directly below the closest encloser may answer.
+        # RFC 4592 §3.3.1: only the wildcard directly below the closest encloser may answer, even if it holds nothing.
         encloser = next((above for above in _up_to(name, self.origin) if above in self._existing), self.origin)
-        wildcard = self._sets.get(f"*.{encloser}" if encloser else "*")
-        return _choose(wildcard, wanted) if wildcard is not None else Match(exists=False)
+        wildcard = f"*.{encloser}" if encloser else "*"
+        return _choose(self.sets.get(wildcard, {}), wanted) if wildcard in self._existing else Match(exists=False)
 
     def _negative_ttl_s(self) -> int:
-        soa = self._sets.get(self.origin, {}).get(RdataType.SOA)
+        soa = self.sets.get(self.origin, {}).get(RdataType.SOA)
         if soa is None or not isinstance(soa[0], SOA):
             return DEFAULT_TTL_S
         # RFC 2308 §5: the smaller of the SOA record's own TTL and its MINIMUM field.
@@ -96,8 +95,9 @@ def parse_zone(text: str, file_name: str) -> Zone:
         if outside:
             raise ZoneError(f"{file_name}: {outside[0]} lies outside the zone {origin}; one file is one zone")
         return Zone(origin, _read_sets(text, origin, file_name))
-    except (dns.exception.DNSException, BadName) as error:
-        raise ZoneError(f"{file_name}: {error or type(error).__name__}") from error
+    except (dns.exception.DNSException, ValueError) as error:
+        # dnspython puts file name and line in front by itself, the line being the one that it has read up to.
+        raise ZoneError(f"{file_name}: {str(error).removeprefix(file_name).lstrip(':')}") from error
 
 
 def _origin(text: str) -> str:

@@ -24,9 +24,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Ticks of all CPUs since boot: what worked, what the hypervisor took away."""
+    """Ticks of all CPUs since boot: at work, idle, and taken away by the hypervisor."""
 
     busy: int
+    idle: int
     stolen: int
 
 
@@ -53,8 +54,8 @@ def parse_machine(text: str) -> Machine:
     fields = text.partition("\n")[0].split()
     if len(fields) < 9 or fields[0] != "cpu":
         raise ValueError(f"not a cpu line: {text[:80]!r}")
-    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(field) for field in fields[1:9])
-    return Machine(user + nice + system + irq + softirq, steal)
+    user, nice, system, idle, iowait, irq, softirq, steal = (int(field) for field in fields[1:9])
+    return Machine(user + nice + system + irq + softirq, idle + iowait, steal)
 
 
 def role_ticks(snapshot: Snapshot, roles: Mapping[str, Sequence[int]]) -> dict[str, int]:

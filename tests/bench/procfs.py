@@ -14,11 +14,11 @@ def snapshot() -> Snapshot:
     """Read everything now; a process that ends while it is read is left out (its time is its parent's then)."""
     machine = parse_machine((_PROC / "stat").read_text())
     processes: dict[int, Process] = {}
-    for entry in os.listdir(_PROC):
-        if not entry.isdigit():
+    for entry in _PROC.iterdir():
+        if not entry.name.isdigit():
             continue
         try:
-            text = (_PROC / entry / "stat").read_text(errors="replace")
+            text = (entry / "stat").read_text(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
         process = parse_process(text)
@@ -38,3 +38,19 @@ def machine_words() -> str:
 def _values(path: str, key: str, separator: str = ":") -> list[str]:
     pairs = (line.partition(separator) for line in Path(path).read_text().splitlines())
     return [value.strip() for name, _, value in pairs if name.strip() == key]
+
+
+def commands(root: int) -> dict[int, str]:
+    """Return the command line of a process and of each of its descendants, by pid."""
+    table = snapshot().processes
+    family = {root}
+    while more := {pid for pid, process in table.items() if process.parent in family} - family:
+        family |= more
+    return {pid: words for pid in sorted(family) if (words := _command(pid))}
+
+
+def _command(pid: int) -> str:
+    try:
+        return (_PROC / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

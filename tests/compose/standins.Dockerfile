@@ -19,8 +19,7 @@ RUN groupadd -r -g 999 rabbitmq && useradd -r -u 999 -g 999 -d /var/lib/rabbitmq
     && rm -rf /var/lib/rabbitmq /var/log/rabbitmq /etc/rabbitmq && mkdir -p /var/lib/rabbitmq /var/log/rabbitmq /etc/rabbitmq \
     && chown -R rabbitmq:rabbitmq /var/lib/rabbitmq /var/log/rabbitmq
 # The public image has the server's own scripts on the PATH, not Debian's wrappers, which want root or a log file.
-ENV PATH=/usr/lib/rabbitmq/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-    RABBITMQ_LOGS=- RABBITMQ_DATA_DIR=/var/lib/rabbitmq
+ENV PATH=/usr/lib/rabbitmq/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 VOLUME /var/lib/rabbitmq
 
 FROM debian AS clamav

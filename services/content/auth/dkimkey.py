@@ -42,6 +42,7 @@ class Key:
 
     @property
     def algorithm(self) -> str:
+        """The first part of the a= that the key can verify."""
         return "rsa" if isinstance(self.public, RSAPublicKey) else "ed25519"
 
     def verify(self, signature: bytes, data: bytes, digest: bytes) -> bool:

@@ -136,11 +136,8 @@ def signed_data(signature: Signature, fields: Sequence[Field]) -> bytes:
         # RFC 6376 §3.5: h= must not include the signature itself but may include others.
         if field.key in remaining and field is not signature.field:
             remaining[field.key].append(field)
-    parts = []
-    for name in signature.signed_names:
-        # RFC 6376 §5.4.2: instances are signed from the bottom up; one that does not exist counts as nothing.
-        if remaining[name]:
-            parts.append(canonical(remaining[name].pop()))
+    # RFC 6376 §5.4.2: instances are signed from the bottom up; one that does not exist counts as nothing.
+    parts = [canonical(remaining[name].pop()) for name in signature.signed_names if remaining[name]]
     # RFC 6376 §3.7: the signature field comes last, its b= value deleted, without a trailing CRLF.
     parts.append(canonical(signature.field._replace(value=_without_b(signature.field.value))))
     return b"\r\n".join(parts)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 MAX_HEADER_BYTES = 262_144
 MAX_FIELDS = 2_000
+_TOO_MANY_FIELDS = f"the header has more than {MAX_FIELDS} fields"
 
 # RFC 5322 §2.2.3: a line end before white space folds the field, any other ends it.
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
@@ -28,11 +29,15 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message's fields in order, its body, and what is wrong with its header (empty when nothing is)."""
+    """A message's fields in order, its body, and what is wrong with its header (empty when nothing is).
+
+    bounds_exceeded: whether the fault is its size, so that part of it was not read.
+    """
 
     fields: tuple[Field, ...]
     body: bytes
     fault: str = ""
+    bounds_exceeded: bool = False
 
     def values(self, key: bytes) -> list[bytes]:
         """Return the raw values of all fields of that name (lower case), topmost first."""
@@ -46,12 +51,16 @@ def split_message(message: bytes) -> Message:
     end = message.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES)
     if end >= 0:
         fields, fault = _split_fields(message[:end])
-        return Message(fields, message[end + 4 :], fault)
+        return Message(fields, message[end + 4 :], fault, bounds_exceeded=_is_bound(fault))
     if len(message) > MAX_HEADER_BYTES:
         fields, _ = _split_fields(message[:MAX_HEADER_BYTES])
-        return Message(fields, b"", f"the header is longer than {MAX_HEADER_BYTES} bytes")
+        return Message(fields, b"", f"the header is longer than {MAX_HEADER_BYTES} bytes", bounds_exceeded=True)
     fields, fault = _split_fields(message.removesuffix(b"\r\n"))
-    return Message(fields, b"", fault)
+    return Message(fields, b"", fault, bounds_exceeded=_is_bound(fault))
+
+
+def _is_bound(fault: str) -> bool:
+    return fault == _TOO_MANY_FIELDS
 
 
 def _split_fields(header: bytes) -> tuple[tuple[Field, ...], str]:
@@ -59,7 +68,7 @@ def _split_fields(header: bytes) -> tuple[tuple[Field, ...], str]:
     fault = ""
     if len(lines) > MAX_FIELDS:
         lines.pop()
-        fault = f"the header has more than {MAX_FIELDS} fields"
+        fault = _TOO_MANY_FIELDS
     fields = []
     for line in lines:
         name, colon, value = line.partition(b":")

@@ -20,7 +20,7 @@ def plain(text: str, limit: int = _MAX_EVIDENCE_CHARACTERS) -> str:
 class SpfWord(StrEnum):
     """RFC 7208 §2.6: the results of check_host()."""
 
-    PASS = "pass"
+    PASS = "pass"  # the standard's word
     FAIL = "fail"
     SOFTFAIL = "softfail"
     NEUTRAL = "neutral"
@@ -56,7 +56,7 @@ class DkimWord(StrEnum):
     """RFC 8601 §2.7.1: the results of one DKIM signature."""
 
     NONE = "none"
-    PASS = "pass"
+    PASS = "pass"  # the standard's word
     FAIL = "fail"
     POLICY = "policy"
     NEUTRAL = "neutral"
@@ -120,7 +120,7 @@ class DmarcWord(StrEnum):
     """RFC 8601 §2.7.5 and RFC 9989: the results of DMARC."""
 
     NONE = "none"
-    PASS = "pass"
+    PASS = "pass"  # the standard's word
     FAIL = "fail"
     TEMPERROR = "temperror"
     PERMERROR = "permerror"
@@ -153,7 +153,10 @@ class DmarcResult:
     testing: bool = False
 
 
-def authentication_results(result: SpfResult | DkimResult | DmarcResult) -> str:
+AuthResult = SpfResult | DkimResult | DmarcResult
+
+
+def authentication_results(result: AuthResult) -> str:
     """Return the result as the resinfo of an Authentication-Results field, without line breaks (RFC 8601 §2.2)."""
     if isinstance(result, SpfResult):
         return f"spf={result.word}" + _property(f"smtp.{result.identity}", result.domain)

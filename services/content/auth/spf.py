@@ -46,7 +46,7 @@ def evaluate_spf(ip: str, mail_from: str, helo: str, lookup: Lookup, *, receiver
     if domain is None or "." not in domain or _is_address(domain):
         return SpfResult(SpfWord.NONE, identity, "", f"{identity} gives no domain to check")
     try:
-        query = _Query(ip, local_part, domain, helo, lookup, receiver)
+        query = _Query(ip, local_part, domain, helo, lookup, receiver=receiver)
         word, _, explanation = query.check()
         word = SpfWord(word)
         mechanism = plain(query.mechanism or "", 100)
@@ -82,7 +82,7 @@ class _LaterExplanation(str):
 class _Query(spf.query):  # type: ignore[misc]
     """pyspf's evaluation of one client and one domain, asking `lookup` instead of the network."""
 
-    def __init__(self, ip: str, local_part: str, domain: str, helo: str, lookup: Lookup, receiver: str) -> None:
+    def __init__(self, ip: str, local_part: str, domain: str, helo: str, lookup: Lookup, *, receiver: str) -> None:
         local_part = local_part or "postmaster"
         super().__init__(i=ip, s=f"{local_part}@{domain}", h=helo, receiver=receiver)
         # pyspf splits at the first "@", which a quoted local part may hold.
@@ -94,8 +94,8 @@ class _Query(spf.query):  # type: ignore[misc]
         self,
         name: str,
         qtype: str,
-        cnames: object = None,
-        ignore_void: bool = False,  # noqa: ARG002
+        cnames: object = None,  # noqa: ARG002  # pyspf's signature; CNAMEs are followed already
+        ignore_void: bool = False,
     ) -> list[object]:
         """Return the records in pyspf's shapes, counting void look-ups."""
         try:

@@ -22,13 +22,14 @@ SELECTOR = "bench"
 _DOMAIN = SENDER.partition("@")[2]
 _SIGNED = [b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"content-type"]
 _TEXT_BYTES = 3000
-_WORDS = (
+_VOCABULARY = (
     "account answer because between board budget change coming course delivery during effort engine evening "
     "figure follow general harbour history interest journey kitchen language letter machine meeting minute "
     "morning nothing office offer order paper people place project question reason record report season second "
     "service several simple special station status street summer system table together travel under village "
     "visit water weather window winter without worker yesterday"
-).split()
+)
+_WORDS = _VOCABULARY.split()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Sink:
         assert self._kept is not None, "nothing is kept"
         return self._kept.read_text("utf-8", "replace")
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the sink; its port is free afterwards."""
         self._process.terminate()
         self._process.wait()

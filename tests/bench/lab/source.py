@@ -5,7 +5,6 @@ On failure: GeneratorFailed with what smtp-source said; smtp-source stops at the
 
 import smtplib
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.peer import RECIPIENT, SENDER
@@ -18,22 +17,14 @@ class GeneratorFailed(Exception):
     """Not every message was taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """One way of sending. kept: many messages per connection, else a new connection for each."""
-
-    size_bytes: int
-    kept: bool
-    messages: int
-
-
 class Generator:
     """An smtp-source under way."""
 
-    def __init__(self, port: int, message: Path, load: Load) -> None:
-        argv = ["/usr/sbin/smtp-source", "-s", str(SESSIONS), "-m", str(load.messages), "-M", _HELO]
+    def __init__(self, port: int, message: Path, *, messages: int, kept: bool) -> None:
+        """kept: many messages per connection, else a new connection for each."""
+        argv = ["/usr/sbin/smtp-source", "-s", str(SESSIONS), "-m", str(messages), "-M", _HELO]
         argv += ["-f", SENDER, "-t", RECIPIENT, "-F", str(message)]
-        if load.kept:
+        if kept:
             argv.append("-d")
         argv.append(f"127.0.0.1:{port}")
         self._process = subprocess.Popen(

@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
 from tests.bench.lab.child import Child
 from tests.bench.lab.packages import versions
@@ -22,11 +21,31 @@ _SCANNED_LINE = re.compile(r"rspamd_task_write_log: .*")
 _HYPERSCAN_READY = "full hyperscan database of"
 
 # These ask Redis or the outside, neither of which the bench has.
-_OFF = (
-    "asn bimi clickhouse dcc elastic external_services fuzzy_check greylist history_redis metadata_exporter "
-    "metric_exporter mx_check neural p0f phishing ratelimit rbl replies reputation rspamd_update surbl "
-    "url_redirector whitelist"
-).split()
+_OFF = [
+    "asn",
+    "bimi",
+    "clickhouse",
+    "dcc",
+    "elastic",
+    "external_services",
+    "fuzzy_check",
+    "greylist",
+    "history_redis",
+    "metadata_exporter",
+    "metric_exporter",
+    "mx_check",
+    "neural",
+    "p0f",
+    "phishing",
+    "ratelimit",
+    "rbl",
+    "replies",
+    "reputation",
+    "rspamd_update",
+    "surbl",
+    "url_redirector",
+    "whitelist",
+]
 
 _MAIN = """\
 .include "$CONFDIR/common.conf"

@@ -1,0 +1,155 @@
+"""Write each container's secrets, certificates and settings into its own volume (I/O; a one-shot, run as root).
+
+Owns: which container gets which secret, who owns the file there, and when a certificate is made anew.
+Input: the folder of volumes (one per container, and `vault`, which only this program sees), the settings templates beside
+this file, a certificate of the user's in --certificates, if there is one, and the gateway's host name.
+Output: files of mode 0400 in folders of mode 0700, owned by the container's user. What exists stays as it is, so that the
+program can run at every start; a changed template, or a certificate that is about to expire, is written anew.
+On failure: an exception and exit 1; nothing that depends on this program starts.
+"""
+
+import argparse
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from authority import Authority
+
+SERVICE_UID = 10001
+ENGINE_UID = 999
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A container with secrets. passwords: file name → name of the secret. certificate_for: names in its certificate."""
+
+    name: str
+    uid: int
+    passwords: tuple[tuple[str, str], ...] = ()
+    certificate_for: tuple[str, ...] = ()
+    needs_ca: bool = True
+
+
+HOLDERS = (
+    Holder("edge", SERVICE_UID, (("broker-password", "broker-edge"), ("redis-password", "redis"))),
+    Holder("content", SERVICE_UID, (("broker-password", "broker-content"), ("redis-password", "redis"))),
+    Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"), ("redis-password", "redis"))),
+    Holder("console", SERVICE_UID, (("broker-password", "broker-console"), ("database-password", "database"))),
+    Holder(
+        "installer",
+        SERVICE_UID,
+        (
+            ("broker-admin-password", "broker-admin"),
+            ("broker-edge-password", "broker-edge"),
+            ("broker-content-password", "broker-content"),
+            ("broker-delivery-password", "broker-delivery"),
+            ("broker-console-password", "broker-console"),
+        ),
+    ),
+    Holder("rabbitmq", ENGINE_UID, (("admin-password", "broker-admin"),), ("rabbitmq", "localhost", "127.0.0.1")),
+    Holder("redis", ENGINE_UID, (("password", "redis"),), needs_ca=False),
+    Holder("postgres", ENGINE_UID, (("password", "database"),), needs_ca=False),
+)
+
+
+class Volumes:
+    """The volumes of all containers, as folders of one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def vault(self) -> Path:
+        """Return the folder that holds the master copies."""
+        folder = self._root / "vault"
+        folder.chmod(0o700)
+        return folder
+
+    def write(self, holder: Holder, name: str, content: bytes) -> None:
+        """Put a file into a container's volume, whole or not at all, unless it is there with that content."""
+        folder = self._root / holder.name
+        os.chown(folder, holder.uid, holder.uid)
+        folder.chmod(0o700)
+        path = folder / name
+        if path.exists() and path.read_bytes() == content:
+            return
+        draft = folder / f".{name}"
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o400)
+        os.chown(draft, holder.uid, holder.uid)
+        draft.write_bytes(content)
+        draft.rename(path)
+        print(f"{holder.name}: wrote {name}")
+
+
+def password(vault: Path, name: str) -> str:
+    """Return a secret of the vault, made on its first use; letters and digits alone, so that no file needs quoting."""
+    path = vault / name
+    if not path.exists():
+        draft = vault / f".{name}"
+        draft.write_text(secrets.token_hex(24), encoding="ascii")
+        draft.rename(path)
+    return path.read_text(encoding="ascii")
+
+
+def write_holder(volumes: Volumes, holder: Holder, authority: Authority) -> None:
+    """Write what one container needs, beside its settings."""
+    for file_name, secret in holder.passwords:
+        volumes.write(holder, file_name, password(volumes.vault(), secret).encode())
+    if holder.needs_ca:
+        volumes.write(holder, "ca.pem", authority.certificate_pem)
+    if holder.certificate_for:
+        certificate, key = authority.server_certificate(holder.name, holder.certificate_for)
+        volumes.write(holder, "certificate.pem", certificate)
+        volumes.write(holder, "key.pem", key)
+
+
+def write_engine_files(volumes: Volumes) -> None:
+    """Write secrets in the form that an engine's own configuration includes."""
+    by_name = {holder.name: holder for holder in HOLDERS}
+    admin = f"default_user = gatepost-admin\ndefault_pass = {password(volumes.vault(), 'broker-admin')}\n"
+    volumes.write(by_name["rabbitmq"], "admin.conf", admin.encode())
+    redis = f"requirepass {password(volumes.vault(), 'redis')}\n"
+    volumes.write(by_name["redis"], "password.conf", redis.encode())
+
+
+def write_edge_certificate(volumes: Volumes, authority: Authority, hostname: str, own: Path) -> None:
+    """Write the certificate of the SMTP listeners: the user's if there is one, else one of ours."""
+    edge = next(holder for holder in HOLDERS if holder.name == "edge")
+    if (own / "fullchain.pem").exists() and (own / "privkey.pem").exists():
+        certificate, key = (own / "fullchain.pem").read_bytes(), (own / "privkey.pem").read_bytes()
+    else:
+        print(f"edge: no certificate in {own}: using one of our own for {hostname}")
+        certificate, key = authority.server_certificate("edge", (hostname,))
+    volumes.write(edge, "certificate.pem", certificate)
+    volumes.write(edge, "key.pem", key)
+
+
+def write_settings(volumes: Volumes, templates: Path) -> None:
+    """Copy each container's settings, which must be readable by its user alone."""
+    for holder in HOLDERS:
+        template = templates / f"{holder.name}.toml"
+        if template.exists():
+            volumes.write(holder, "settings.toml", template.read_bytes())
+
+
+def main() -> None:
+    """Write everything for every container."""
+    parser = argparse.ArgumentParser(description="Write each container's secrets, certificates and settings.")
+    parser.add_argument("--volumes", type=Path, default=Path("/secrets"))
+    parser.add_argument("--settings", type=Path, default=Path("/etc/gatepost/settings"))
+    parser.add_argument("--certificates", type=Path, default=Path("/certificates"))
+    parser.add_argument("--hostname", default=os.environ.get("GATEPOST_HOSTNAME"), required="GATEPOST_HOSTNAME" not in os.environ)
+    options = parser.parse_args()
+    volumes = Volumes(options.volumes)
+    authority = Authority(volumes.vault())
+    for holder in HOLDERS:
+        write_holder(volumes, holder, authority)
+    write_engine_files(volumes)
+    write_edge_certificate(volumes, authority, options.hostname, options.certificates)
+    write_settings(volumes, options.settings)
+    print("secrets: all in place")
+
+
+if __name__ == "__main__":
+    main()

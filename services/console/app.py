@@ -1,0 +1,76 @@
+"""Wires the recorder's process: settings → database, broker link, recorder, health (I/O).
+
+On failure: a database or broker that is away is waited for, and `/readyz` says so. A link that is up without consumers
+for a minute ends the process with 1, so that whoever keeps it starts it anew.
+"""
+
+import asyncio
+import signal
+
+import structlog
+
+from services.console.database import Database
+from services.console.recorder import Recorder
+from services.console.settings import ConsoleSettings
+from shared.broker.connect import Link
+from shared.health import HealthServer
+
+_log = structlog.get_logger()
+_WATCH_EVERY_S = 5.0
+_WATCH_PATIENCE = 12
+_MIGRATE_PAUSE_S = 2.0
+
+
+async def run(settings: ConsoleSettings) -> int:
+    """Run the recorder until SIGTERM or SIGINT. Returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    database = Database(settings.database.url.get_secret_value())
+    link = Link(settings.broker, "gatepost-console-recorder")
+    recorder = Recorder(link, database)
+    migrated = asyncio.Event()
+    conditions = {
+        "database": lambda: migrated.is_set() and recorder.database_works,
+        "broker": lambda: link.is_up,
+        "consuming": lambda: recorder.is_consuming,
+    }
+    health = HealthServer(settings.health, conditions)
+    await health.start()
+    try:
+        return await _record_until(stop, database, link, recorder, migrated)
+    finally:
+        await recorder.close()
+        await link.close()
+        await health.close()
+        await database.close()
+
+
+async def _record_until(
+    stop: asyncio.Event, database: Database, link: Link, recorder: Recorder, migrated: asyncio.Event
+) -> int:
+    stopping = asyncio.create_task(stop.wait())
+    while not stop.is_set() and not migrated.is_set():
+        try:
+            if await database.migrate():
+                _log.info("database-migrated", where=database.where)
+            migrated.set()
+        except Exception as error:  # not there yet, perhaps: the database may start after us
+            _log.warning("database-unreachable", where=database.where, cause=f"{type(error).__name__}: {error}"[:300])
+            await asyncio.wait([stopping], timeout=_MIGRATE_PAUSE_S)
+    recorder.start()
+    if not stop.is_set():
+        link.start()
+        _log.info("recorder-started", database=database.where)
+    idle = 0
+    while not stop.is_set():
+        await asyncio.wait([stopping], timeout=_WATCH_EVERY_S)
+        # Connected but without a consumer: nothing would ever come.
+        idle = idle + 1 if link.is_up and not recorder.is_consuming else 0
+        if idle >= _WATCH_PATIENCE:
+            _log.error("recorder-does-not-consume")
+            stopping.cancel()
+            return 1
+    _log.info("recorder-stops")
+    return 0

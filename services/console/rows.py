@@ -1,0 +1,224 @@
+"""From a batch of events to table rows (PURE).
+
+Owns: `State`, the one word that a list shows for an id; `event_rows`; `Summary`, an id's row folded from its events.
+Input: the JSON of a batch as shared.event makes it. Facts are carried as they are: a kind or a fact that this version
+does not know is kept for a later one to tell.
+On failure: ValueError naming what is wrong with the batch.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic_core import from_json, to_json
+
+Json = object
+TEXT_LIMIT = 1000
+
+
+class State(StrEnum):
+    """Where a message has got to. The mail's way is over in the last six, unless an administrator changes that."""
+
+    RECEIVED = "received"
+    ACCEPTED = "accepted"
+    QUEUED = "queued"
+    SPLIT = "split"
+    RETRYING = "retrying"
+    RELEASED = "released"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    QUARANTINED = "quarantined"
+    DELETED = "deleted"
+    DEFERRED = "deferred"
+    REFUSED = "refused"
+
+
+WAITING = (State.RECEIVED, State.ACCEPTED, State.QUEUED, State.RETRYING, State.RELEASED)
+
+_STATE_OF = {
+    "session-refused": State.REFUSED,
+    "command-refused": State.REFUSED,
+    "received": State.RECEIVED,
+    "queued": State.QUEUED,
+    "split": State.SPLIT,
+    "retry": State.RETRYING,
+    "delivered": State.DELIVERED,
+    "failed": State.FAILED,
+    "quarantined": State.QUARANTINED,
+    "released": State.RELEASED,
+    "deleted": State.DELETED,
+}
+# Mildest first, as shared.verdict.Action; the row shows the worst.
+_SEVERITY = {name: rank for rank, name in enumerate(("accept", "tag", "quarantine", "refuse", "defer"))}
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event as its table holds it. facts: JSON text in ASCII escapes or UTF-8, without NUL."""
+
+    uid: str
+    id: str
+    at: float
+    stage: str
+    host: str
+    kind: str
+    facts: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """What the events of one id, so far, say about it; None: nothing."""
+
+    id: str
+    first_seen: float
+    last_seen: float
+    listener: str | None = None
+    client: str | None = None
+    sender: str | None = None
+    recipients: str | None = None
+    subject: str | None = None
+    size_bytes: int | None = None
+    verdict: str | None = None
+    state: str | None = None
+    state_at: float | None = None
+    parent: str | None = None
+
+    def reach(self, state: State, at: float) -> None:
+        """Take a state unless a later one is known."""
+        if self.state_at is None or at >= self.state_at:
+            self.state, self.state_at = state.value, at
+
+
+def event_rows(body: bytes, summaries: dict[str, Summary]) -> list[EventRow]:
+    """Return the rows of a batch, and fold each event into the summary of its id. Raises ValueError."""
+    batch = from_json(body, cache_strings="keys")
+    if not isinstance(batch, list):
+        raise ValueError("a batch of events is a JSON array")  # noqa: TRY004 - of the JSON, not of our types
+    rows = []
+    folds = []
+    for item in batch:
+        row, facts = _row(item)
+        rows.append(row)
+        folds.append(facts)
+    # Only a batch that is whole counts: half of one would come again with the other half.
+    for row, facts in zip(rows, folds, strict=True):
+        _fold(row, facts, summaries)
+    return rows
+
+
+def _row(item: Json) -> tuple[EventRow, dict[str, Json]]:
+    if not isinstance(item, dict):
+        raise ValueError("an event is a JSON object")  # noqa: TRY004
+    try:
+        uid, message_id, at, stage, host, kind = (item[key] for key in ("uid", "id", "at", "stage", "host", "kind"))
+    except KeyError as missing:
+        raise ValueError(f"an event without {missing}") from None
+    facts = item.get("facts") or {}
+    if not isinstance(facts, dict) or not isinstance(at, int | float):
+        raise ValueError("an event whose facts are no object or whose time is no number")  # noqa: TRY004
+    for name, value, limit in (("uid", uid, 40), ("id", message_id, 40), ("stage", stage, 20), ("kind", kind, 40)):
+        if not isinstance(value, str) or len(value) > limit or "\0" in value:
+            raise ValueError(f"an event whose {name} is no short text")
+    # JSON escapes NUL, which PostgreSQL's text cannot hold.
+    return EventRow(uid, message_id, float(at), stage, clean(str(host)), kind, to_json(facts).decode()), facts
+
+
+def _fold(row: EventRow, facts: dict[str, Json], summaries: dict[str, Summary]) -> None:
+    at, kind = row.at, row.kind
+    summary = summaries.get(row.id)
+    if summary is None:
+        summary = summaries[row.id] = Summary(row.id, at, at)
+    elif at < summary.first_seen:
+        summary.first_seen = at
+    elif at > summary.last_seen:
+        summary.last_seen = at
+    state = _STATE_OF.get(kind)
+    if state is not None:
+        summary.reach(state, at)
+        if kind == "received":
+            _fold_envelope(summary, facts)
+        elif kind == "split":
+            _fold_children(row, facts, summaries)
+        elif state is State.REFUSED:
+            _fold_refused(summary, facts)
+    elif kind == "answered":
+        summary.reach(_answered(facts), at)
+    elif kind == "judged":
+        summary.verdict = _worst(facts.get("verdicts")) or summary.verdict
+    elif kind == "dsn-sent":
+        _adopt(row, facts.get("dsn_id"), summaries)
+
+
+def _fold_envelope(summary: Summary, facts: dict[str, Json]) -> None:
+    summary.listener = _text(facts.get("listener"))
+    summary.client = client_address(facts.get("client"))
+    summary.sender = _text(facts.get("sender"))
+    summary.recipients = _texts(facts.get("recipients"))
+    summary.subject = _text(facts.get("subject"))
+    size = facts.get("size_bytes")
+    summary.size_bytes = size if isinstance(size, int) and 0 <= size < 1 << 31 else None
+
+
+def _fold_refused(summary: Summary, facts: dict[str, Json]) -> None:
+    summary.listener = _text(facts.get("listener"))
+    summary.client = client_address(facts.get("client"))
+    summary.sender = _text(facts.get("sender"))
+    summary.recipients = _text(facts.get("recipient"))
+    if _reply_class(facts) == "4":
+        summary.state = State.DEFERRED.value
+
+
+def _fold_children(row: EventRow, facts: dict[str, Json], summaries: dict[str, Summary]) -> None:
+    parts = facts.get("into")
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict):
+            child = _adopt(row, part.get("id"), summaries)
+            if child is not None:
+                child.recipients = _texts(part.get("recipients"))
+
+
+def _adopt(row: EventRow, child_id: Json, summaries: dict[str, Summary]) -> Summary | None:
+    if not isinstance(child_id, str) or not child_id or len(child_id) > 40 or "\0" in child_id or child_id == row.id:
+        return None
+    child = summaries.setdefault(child_id, Summary(child_id, row.at, row.at))
+    child.parent = row.id
+    return child
+
+
+def _answered(facts: dict[str, Json]) -> State:
+    return {"4": State.DEFERRED, "5": State.REFUSED}.get(_reply_class(facts), State.ACCEPTED)
+
+
+def _reply_class(facts: dict[str, Json]) -> str:
+    return str(facts.get("reply", ""))[:1]
+
+
+def _worst(verdicts: Json) -> str | None:
+    found = verdicts.values() if isinstance(verdicts, dict) else ()
+    actions = [str(verdict.get("action")) for verdict in found if isinstance(verdict, dict)]
+    return max((action for action in actions if action in _SEVERITY), key=_SEVERITY.__getitem__, default=None)
+
+
+def client_address(client: Json) -> str | None:
+    """Return the address of a client as the stages give it, text or a table with `address`."""
+    return _text(client.get("address")) if isinstance(client, dict) else _text(client)
+
+
+def _texts(values: Json) -> str | None:
+    return clean(", ".join(map(str, values)))[:TEXT_LIMIT] if isinstance(values, list) else _text(values)
+
+
+def _text(value: Json) -> str | None:
+    return None if value is None else clean(value if isinstance(value, str) else str(value))[:TEXT_LIMIT]
+
+
+def clean(text: str) -> str:
+    """Return text that every database takes: no NUL, no lone surrogates."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def summaries_in_order(summaries: Iterable[Summary]) -> list[Summary]:
+    """Return them by id: two recorders that lock rows in the same order never wait for each other in a circle."""
+    return sorted(summaries, key=lambda summary: summary.id)

@@ -1,0 +1,98 @@
+"""What the recorder and the command `gatepost` need to start (I/O through shared.settings).
+
+Owns: `ConsoleSettings`, and where the command finds its file when nothing names one.
+On failure: SettingsError naming the file, the key and what is wrong.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from shared.errors import SettingsError
+from shared.settings import FILE_VARIABLE, Section, ServiceSettings, load_settings
+
+# Where `make run` and `make install` put the file, in the order in which the command looks.
+USUAL_PLACES = (Path("var/settings/console.toml"), Path("/etc/gatepost/console.toml"))
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+
+
+def _with_driver(url: SecretStr) -> SecretStr:
+    scheme, sign, rest = url.get_secret_value().partition("://")
+    if not sign or scheme not in _DRIVERS:
+        raise ValueError("expected sqlite:////path/to/file or postgresql://user:password@host:port/database")
+    return SecretStr(f"{_DRIVERS[scheme]}://{rest}")
+
+
+class DatabaseSettings(Section):
+    """The SQL database. url: `sqlite:////path/to/file` (one machine) or `postgresql://user:password@host:port/name`."""
+
+    url: Annotated[SecretStr, AfterValidator(_with_driver)]
+
+
+class ManagementSettings(Section):
+    """RabbitMQ's management API, for queue depths (a user with the tag `monitoring`) and for comparing the topology."""
+
+    url: str = Field("http://127.0.0.1:15673", pattern="^https?://")
+    user: str
+    password: SecretStr
+    ca_file: Path | None = None
+
+
+class AdminSettings(Section):
+    """A RabbitMQ user with the tag `administrator`, needed by `gatepost topology apply` alone."""
+
+    user: str
+    password: SecretStr
+
+
+class ServiceUrls(Section):
+    """Where each service's `/readyz` is; more than one replica: a load balancer's, or the first."""
+
+    edge: str = Field("http://127.0.0.1:9101", pattern="^https?://")
+    content: str = Field("http://127.0.0.1:9102", pattern="^https?://")
+    delivery: str = Field("http://127.0.0.1:9103", pattern="^https?://")
+    recorder: str = Field("http://127.0.0.1:9104", pattern="^https?://")
+
+
+class DoctorSettings(Section):
+    """What `gatepost doctor` looks at beside the rest. clamd: `host:port`, or the path of its socket."""
+
+    clamd: str | None = None
+    policy_file: Path | None = None
+    certificate_files: tuple[Path, ...] = ()
+    disk_paths: tuple[Path, ...] = ()
+
+
+class ConsoleSettings(ServiceSettings):
+    """Settings of the recorder and the console."""
+
+    database: DatabaseSettings
+    management: ManagementSettings | None = None
+    admin: AdminSettings | None = None
+    services: ServiceUrls = ServiceUrls()
+    doctor: DoctorSettings = DoctorSettings()
+
+
+def settings_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the settings file the command uses: GATEPOST_SETTINGS_FILE, else the first usual place that exists."""
+    if environ.get(FILE_VARIABLE):
+        return Path(environ[FILE_VARIABLE])
+    for place in USUAL_PLACES:
+        if place.exists():
+            return place
+    places = " nor ".join(str(place) for place in USUAL_PLACES)
+    raise SettingsError(f"no settings: neither {places} exists here; name the file in {FILE_VARIABLE}")
+
+
+def load_console_settings(environ: Mapping[str, str] = os.environ) -> ConsoleSettings:
+    """Return the settings of the recorder and the command. Raises SettingsError."""
+    return load_settings(ConsoleSettings, settings_path(environ), environ)

@@ -1,0 +1,96 @@
+"""Writing the trace and the quarantine (I/O: SQL).
+
+Owns: the three statements that write what came from RabbitMQ. Each may run twice with the same rows and change nothing.
+Rows are tuples for a prepared statement, many in one call: six facts a message leave no time for objects.
+On failure: sqlalchemy.exc.SQLAlchemyError, and nothing of the transaction is written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from operator import attrgetter
+
+from sqlalchemy import Dialect, Table, case, func, literal_column, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.console.held import HeldMail
+from services.console.rows import EventRow, Summary, summaries_in_order
+from services.console.tables import events, messages, quarantine, unreadable
+
+Insert = sqlite.Insert | postgresql.Insert
+Row = tuple[object, ...]
+
+
+class Store:
+    """The statements, made for one kind of database."""
+
+    def __init__(self, *, is_sqlite: bool) -> None:
+        make = sqlite.insert if is_sqlite else postgresql.insert
+        dialect: Dialect = sqlite.dialect() if is_sqlite else postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
+        self._events = _sql(make(events).on_conflict_do_nothing(), dialect)
+        self._messages = _sql(_merge(make(messages)), dialect)
+        self._quarantine = _sql(_hold(make(quarantine)), dialect)
+        self._unreadable = _sql(make(unreadable).on_conflict_do_nothing(), dialect)
+
+    async def write_events(
+        self, connection: AsyncConnection, rows: Sequence[EventRow], summaries: dict[str, Summary]
+    ) -> None:
+        """Write events, and merge what they say about each id into its row."""
+        await _many(connection, self._events, list(map(_columns_of(events), rows)))
+        merged = summaries_in_order(summaries.values())
+        await _many(connection, self._messages, list(map(_columns_of(messages), merged)))
+
+    async def write_held(self, connection: AsyncConnection, mails: Sequence[HeldMail]) -> None:
+        """Write mail into the quarantine. What comes again after its release is held again: none is ever dropped."""
+        await _many(connection, self._quarantine, [astuple(mail) for mail in mails])
+
+    async def write_unreadable(self, connection: AsyncConnection, row: Row) -> None:
+        """Write what has no other place. row: digest, queue, cause, headers, body, stored_at."""
+        await _many(connection, self._unreadable, [row])
+
+
+async def answers(connection: AsyncConnection) -> bool:
+    """Whether the database answers at all."""
+    return (await connection.execute(text("SELECT 1"))).scalar() == 1
+
+
+async def _many(connection: AsyncConnection, statement: str, rows: list[Row]) -> None:
+    if rows:
+        await connection.exec_driver_sql(statement, rows)
+
+
+def _columns_of(table: Table) -> "attrgetter[Row]":
+    return attrgetter(*(column.name for column in table.columns))
+
+
+def _sql(statement: Insert, dialect: Dialect) -> str:
+    compiled = statement.compile(dialect=dialect)
+    expected = [column.name for column in statement.table.columns]
+    assert compiled.positiontup == expected, "rows are tuples in the order of the table's columns"
+    return str(compiled)
+
+
+def _merge(statement: Insert) -> Insert:
+    """An id's row: the widest span of time, what was known or is now, and the latest state."""
+    new, old = statement.excluded, messages.c
+    later = new.state.is_not(None) & (old.state_at.is_(None) | (new.state_at >= old.state_at))
+    known = ("listener", "client", "sender", "recipients", "subject", "size_bytes", "verdict", "parent")
+    return statement.on_conflict_do_update(
+        index_elements=["id"],
+        set_={
+            "first_seen": case((new.first_seen < old.first_seen, new.first_seen), else_=old.first_seen),
+            "last_seen": case((new.last_seen > old.last_seen, new.last_seen), else_=old.last_seen),
+            "state": case((later, new.state), else_=old.state),
+            "state_at": case((later, new.state_at), else_=old.state_at),
+            **{name: func.coalesce(new[name], old[name]) for name in known},
+        },
+    )
+
+
+def _hold(statement: Insert) -> Insert:
+    kept = {"id", "part"}
+    return statement.on_conflict_do_update(
+        index_elements=["id", "part"],
+        set_={column.name: statement.excluded[column.name] for column in quarantine.c if column.name not in kept},
+        where=quarantine.c.state != literal_column("'held'"),
+    )

@@ -1,0 +1,122 @@
+"""The tables of the console's database (PURE: declarations only; migrations/ makes them).
+
+Times are Unix seconds. JSON stands in text columns: it is shown and carried, never searched, and SQLite and PostgreSQL
+then hold the same bytes.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+# One row per fact (shared.event.Event). uid makes a second arrival harmless.
+events = Table(
+    "events",
+    metadata,
+    Column("uid", String(40), primary_key=True),
+    Column("id", String(40), nullable=False),
+    Column("at", Double, nullable=False),
+    Column("stage", String(20), nullable=False),
+    Column("host", Text, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("facts", Text, nullable=False),
+    Index("events_by_id", "id", "at"),
+)
+
+# One row per id, folded from its events: what lists and counts need. state_at: when the state was reached.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("first_seen", Double, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    Column("listener", Text),
+    Column("client", Text),
+    Column("sender", Text),
+    Column("recipients", Text),
+    Column("subject", Text),
+    Column("size_bytes", Integer),
+    Column("verdict", String(20)),
+    Column("state", String(20)),
+    Column("state_at", Double),
+    Column("parent", String(40)),
+    Index("messages_by_time", "last_seen"),
+    Index("messages_by_state", "state", "first_seen"),
+    Index("messages_by_parent", "parent"),
+)
+
+# Mail that nobody delivers for now. part: tells apart the copies of one id (other recipients, another reason).
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("part", String(16), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("check", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("sender", Text),
+    Column("recipients", Text),
+    Column("subject", Text),
+    Column("message_type", Text),
+    Column("envelope", Text),
+    Column("headers", Text, nullable=False),
+    Column("message", LargeBinary, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("stored_at", Double, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("state_at", Double, nullable=False),
+    Index("quarantine_by_state", "state", "received_at"),
+)
+
+# What came to the recorder and was not in the form of an event batch, or that the tables above would not take.
+unreadable = Table(
+    "unreadable",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("stored_at", Double, nullable=False),
+)
+
+policy_history = Table(
+    "policy_history",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("author", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("login", String(320), primary_key=True),
+    Column("argon2", Text, nullable=False),
+    Column("senders", Text, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+# Versions of the whole account book that went to the stream.
+account_books = Table(
+    "account_books",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("author", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("uid", String(40), primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Index("audit_by_time", "at"),
+)

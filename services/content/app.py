@@ -1,0 +1,127 @@
+"""One content worker, wired: links, consumers, checks, heartbeat (I/O).
+
+On failure: a worker that is connected but has lost a consumer renews its link; SIGTERM drains and exits 0.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable
+
+import structlog
+
+from services.content.carry_out import CarryOut
+from services.content.consumer import MailConsumer, Parts
+from services.content.conversation import Conversation
+from services.content.engines.clamd import ClamdEngine
+from services.content.examine import Examiner
+from services.content.heartbeat import beat_for_ever
+from services.content.settings import ContentSettings
+from shared.broker.connect import Link
+from shared.broker.consume import Consumer, ReplyQueue
+from shared.broker.events import EventSender
+from shared.broker.in_force import PolicyInForce
+from shared.broker.publish import Publisher
+from shared.broker.topology import Exchange, Queue
+from shared.dns.open import open_resolver
+from shared.event import Stage
+
+_log = structlog.get_logger()
+# A large message may have 100 MB; a suspect one may kill its worker, and shall take no other along.
+LARGE_PREFETCH = 2
+SUSPECT_PREFETCH = 1
+DRAIN_S = 20.0
+_WATCH_S = 1.0
+_CONSUMER_LOST_S = 15.0
+
+
+class ContentWorker:
+    """One process's share of the content stage. on_ready: called each second with whether it can judge."""
+
+    def __init__(self, settings: ContentSettings, on_ready: Callable[[bool], None]) -> None:
+        self._on_ready = on_ready
+        self._publishing = Link(settings.broker, f"content-publish@{settings.hostname}")
+        self._consuming = Link(settings.broker, f"content-consume@{settings.hostname}")
+        publisher = self._publisher = Publisher(self._publishing)
+        self._events = EventSender(publisher, Stage.CONTENT)
+        self._policy = PolicyInForce(self._consuming)
+        said_key = secrets.token_hex(8)
+        conversation = self._conversation = Conversation(publisher, said_key)
+        ReplyQueue(self._consuming, "content", Exchange.SAID, said_key, conversation.on_said)
+        self._engine = ClamdEngine(settings.clamd.address, settings.clamd.port, settings.clamd.sessions)
+        self._resolver = open_resolver(settings.dns)
+        parts = Parts(
+            publisher=publisher,
+            events=self._events,
+            policy=self._policy,
+            conversation=conversation,
+            examiner=Examiner(self._engine, self._resolver, settings.hostname),
+            carry_out=CarryOut(publisher, self._events),
+        )
+        prefetches = {
+            Queue.CONTENT: settings.prefetch,
+            Queue.CONTENT_LARGE: LARGE_PREFETCH,
+            Queue.CONTENT_SUSPECT: SUSPECT_PREFETCH,
+        }
+        self._parts, self._prefetches = parts, prefetches
+        self._consumers: list[Consumer] = []
+        self._lost_since: float | None = None
+
+    @property
+    def can_judge(self) -> bool:
+        """Whether messages are taken and judged."""
+        return (
+            self._publishing.is_up
+            and self._policy.is_known
+            and bool(self._consumers)
+            and all(consumer.is_consuming for consumer in self._consumers)
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain."""
+        self._publishing.start()
+        self._consuming.start()
+        self._events.start()
+        tasks = [asyncio.create_task(self._start_consuming()), asyncio.create_task(self._watch())]
+        tasks.append(
+            asyncio.create_task(beat_for_ever(self._publisher, self._conversation.said_key, lambda: self.can_judge))
+        )
+        await stop.wait()
+        for task in tasks:
+            task.cancel()
+        await self._drain()
+
+    async def _start_consuming(self) -> None:
+        # Without a policy nothing can be judged, so nothing is taken.
+        await self._policy.wait_known()
+        self._consumers = [
+            Consumer(self._consuming, queue.value, prefetch, MailConsumer(self._parts, queue))
+            for queue, prefetch in self._prefetches.items()
+        ]
+        for consumer in self._consumers:
+            await consumer.open_now()
+
+    async def _watch(self) -> None:
+        while True:
+            self._on_ready(self.can_judge)
+            lost = self._consuming.is_up and any(not consumer.is_consuming for consumer in self._consumers)
+            if not lost:
+                self._lost_since = None
+            elif self._lost_since is None:
+                self._lost_since = time.monotonic()
+            elif time.monotonic() - self._lost_since > _CONSUMER_LOST_S:
+                _log.error("consumer-lost")
+                self._lost_since = None
+                self._consuming.renew()
+            await asyncio.sleep(_WATCH_S)
+
+    async def _drain(self) -> None:
+        self._on_ready(False)
+        await asyncio.gather(*(consumer.drain(DRAIN_S) for consumer in self._consumers))
+        await self._events.close()
+        with contextlib.suppress(Exception):
+            await self._engine.close()
+        await self._consuming.close()
+        await self._publishing.close()
+        await self._resolver.close()

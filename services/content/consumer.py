@@ -1,0 +1,195 @@
+"""A mail's way through content (I/O): examine, tell edge, learn what was said, carry out, acknowledge.
+
+Owns: the order of DESIGN §4, steps 2 to 5. A message is acked only after its copies are confirmed downstream, or
+after edge has said 4xx or 5xx, for then the sender still has it.
+On failure: what raises is handed back to the queue by the consumer; after two redeliveries the message takes the
+queue for suspects, where it can hold up nobody; after fifty the broker moves it to quarantine as `poison`.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from services.content.carry_out import CarryOut, Examined
+from services.content.conversation import STILL_WAITING, Conversation
+from services.content.decide import common_verdict, decide
+from services.content.examine import Examination, Examiner
+from shared.broker.consume import Delivery
+from shared.broker.events import EventSender
+from shared.broker.in_force import PolicyInForce
+from shared.broker.publish import Publisher
+from shared.broker.topology import SUSPECT_AFTER_REDELIVERIES, Exchange, Key, Queue
+from shared.envelope import Envelope
+from shared.event import EventKind
+from shared.verdict import Verdict, reply_to
+from shared.wire import (
+    MAIL_TYPE,
+    QUARANTINE,
+    Judgement,
+    QuarantineNote,
+    ReplyTo,
+    WireError,
+    encode_note,
+    judgement_of,
+    mail_headers,
+    read_envelope,
+    read_reply_to,
+)
+
+_log = structlog.get_logger()
+_judged = Counter("gatepost_content_verdicts_total", "Verdicts by action", ["action"])
+_dropped = Counter("gatepost_content_dropped_total", "Messages whose sender keeps them: edge had said 4xx or 5xx")
+_took = Histogram("gatepost_content_examination_seconds", "Time from taking a message to its verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a mail's way needs; wired in `app`."""
+
+    publisher: Publisher
+    events: EventSender
+    policy: PolicyInForce
+    conversation: Conversation
+    examiner: Examiner
+    carry_out: CarryOut
+
+
+class MailConsumer:
+    """Handles the deliveries of one content queue."""
+
+    def __init__(self, parts: Parts, queue: Queue) -> None:
+        self._parts = parts
+        self._suspects = queue is Queue.CONTENT_SUSPECT
+
+    async def __call__(self, delivery: Delivery) -> None:
+        """Take one delivery to its end. Raises what fails on the way (PublishError and the unknown)."""
+        if delivery.stale:
+            return
+        try:
+            envelope = read_envelope(delivery.message_type, delivery.headers)
+            edge = read_reply_to(delivery.headers)
+        except WireError as error:
+            await self._set_aside(delivery, str(error))
+            return
+        if not self._suspects and delivery.deliveries >= SUSPECT_AFTER_REDELIVERIES:
+            await self._to_suspects(delivery, envelope, edge)
+            return
+        await self._judge(delivery, envelope, edge)
+
+    async def _judge(self, delivery: Delivery, envelope: Envelope, edge: ReplyTo | None) -> None:
+        parts = self._parts
+        # DESIGN §4, 5: a redelivered message asks first; its client may have had an answer long ago.
+        if edge is not None and (delivery.redelivered or self._suspects):
+            said = await parts.conversation.ask(
+                Judgement(envelope.id, parts.conversation.said_key, edge.token), edge.key
+            )
+            if said >= 400:
+                await self._drop(delivery, envelope, said)
+                return
+            if said != STILL_WAITING:
+                edge = None
+        began = time.perf_counter()
+        policy, version = parts.policy.policy, parts.policy.version
+        examination = await parts.examiner.examine(envelope, delivery.body, policy)
+        verdicts = decide(examination.findings, policy, version, (r.domain for r in envelope.recipients))
+        answer = common_verdict(verdicts)
+        took_s = time.perf_counter() - began
+        _took.observe(took_s)
+        self._tell(envelope, examination, verdicts, version, took_s)
+        if edge is not None:
+            said = await self._answer(envelope, edge, answer)
+            if said >= 400:
+                await self._drop(delivery, envelope, said)
+                return
+        examined = Examined(envelope, delivery.body, examination.marked, examination.proved)
+        await parts.carry_out(examined, verdicts, policy)
+        await delivery.ack()
+
+    async def _answer(self, envelope: Envelope, edge: ReplyTo, answer: Verdict) -> int:
+        conversation = self._parts.conversation
+        reply = reply_to(answer, envelope.id)
+        return await conversation.ask(
+            judgement_of(envelope.id, conversation.said_key, edge.token, answer, reply), edge.key
+        )
+
+    async def _drop(self, delivery: Delivery, envelope: Envelope, said: int) -> None:
+        _dropped.inc()
+        self._parts.events.tell(
+            envelope.id, EventKind.DROPPED, reason=f"edge told the client {said}: the sender keeps the message"
+        )
+        await delivery.ack()
+
+    def _tell(
+        self,
+        envelope: Envelope,
+        examination: Examination,
+        verdicts: Mapping[str, Verdict],
+        version: int,
+        took_s: float,
+    ) -> None:
+        tell: Callable[..., None] = self._parts.events.tell
+        tell(
+            envelope.id,
+            EventKind.CHECKED,
+            findings=[
+                {
+                    "check": finding.check.value,
+                    "result": finding.result,
+                    "evidence": finding.evidence,
+                    "took_ms": round(finding.took_ms, 2),
+                }
+                for finding in examination.findings
+            ],
+        )
+        tell(
+            envelope.id,
+            EventKind.JUDGED,
+            verdicts={domain: _verdict_fact(verdict) for domain, verdict in verdicts.items()},
+            policy_version=version,
+            took_ms=round(took_s * 1000, 2),
+        )
+        for verdict in verdicts.values():
+            _judged.labels(verdict.action.value).inc()
+
+    async def _to_suspects(self, delivery: Delivery, envelope: Envelope, edge: ReplyTo | None) -> None:
+        _log.warning("message-suspect", id=envelope.id, deliveries=delivery.deliveries)
+        await self._parts.publisher.publish(
+            Exchange.CONTENT.value,
+            Key.SUSPECT.value,
+            delivery.body,
+            headers=mail_headers(envelope, edge),
+            message_type=MAIL_TYPE,
+            message_id=envelope.id,
+        )
+        await delivery.ack()
+
+    async def _set_aside(self, delivery: Delivery, cause: str) -> None:
+        """Store what is no mail of ours in quarantine, where a person finds it."""
+        _log.error("message-unreadable", id=delivery.message_id, cause=cause)
+        note = QuarantineNote("unreadable", cause)
+        await self._parts.publisher.publish(
+            Exchange.QUARANTINE.value,
+            Key.QUARANTINE.value,
+            delivery.body,
+            headers={QUARANTINE: encode_note(note)},
+            message_type=delivery.message_type or "",
+        )
+        await delivery.ack()
+
+
+def _verdict_fact(verdict: Verdict) -> dict[str, object]:
+    return {
+        "action": verdict.action.value,
+        "reasons": [
+            {
+                "check": reason.check.value,
+                "result": reason.result,
+                "action": reason.action.value,
+                "evidence": reason.evidence,
+            }
+            for reason in verdict.reasons
+        ],
+    }

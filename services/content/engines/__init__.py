@@ -1,0 +1,1 @@
+"""Clients of the engines that examine content."""

@@ -1,0 +1,170 @@
+"""One connection to a next hop: octets out, replies in (I/O: an asyncio protocol).
+
+Owns: the socket, its deadlines, and telling why it ended.
+On failure: WireLost with the reason; after it the wire is closed and of no more use.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+
+from services.delivery.client.replies import HopReply, ReplyError, ReplyReader
+
+_QUIT_GRACE_S = 3.0
+# A hop that answers more than it was asked has lost step with us.
+_REPLIES_LIMIT = 2000
+
+
+class WireLost(Exception):
+    """The connection ended or a reply did not come in time; the text says which."""
+
+
+class Wire(asyncio.Protocol):
+    """A conversation. One task at a time uses it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._reader = ReplyReader()
+        self._replies: deque[HopReply] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._wanted = 0
+        self._writable: asyncio.Future[None] | None = None
+        self._lost: str | None = None
+        self._quitting = False
+
+    # -- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._quitting:
+            self._end("closed")
+            return
+        try:
+            self._replies.extend(self._reader.feed(data))
+        except ReplyError as error:
+            self._end(str(error))
+            return
+        if len(self._replies) > _REPLIES_LIMIT:
+            self._end("more replies than commands")
+        elif self._waiter is not None and len(self._replies) >= self._wanted:
+            self._wake(self._waiter)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(f"connection lost: {exc}" if exc else "connection closed by the next hop")
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None:
+            self._wake(self._writable)
+            self._writable = None
+
+    # -- what the session calls
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is open and has nothing unasked-for waiting (a 421 before the hop closes, say)."""
+        return self._lost is None and not self._replies and self._reader.is_empty
+
+    def write(self, *parts: bytes) -> None:
+        """Send; what cannot go now is buffered. Raises WireLost."""
+        if self._lost is not None or self._transport is None:
+            raise WireLost(self._lost or "not connected")
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        else:
+            self._transport.writelines(parts)
+
+    async def drain(self, deadline: float) -> None:
+        """Wait until what was written is under way. deadline: loop time. Raises WireLost."""
+        while self._writable is not None and self._lost is None:
+            await self._wait(self._writable, deadline, "the next hop does not take the data in time")
+        if self._lost is not None:
+            raise WireLost(self._lost)
+
+    async def replies(self, count: int, deadline: float) -> list[HopReply]:
+        """Return the next replies. deadline: loop time. Raises WireLost; replies that came before stay for `rest`."""
+        if len(self._replies) < count:
+            if self._lost is not None:
+                raise WireLost(self._lost)
+            self._wanted = count
+            self._waiter = waiter = self._loop.create_future()
+            try:
+                await self._wait(waiter, deadline, "no reply in time")
+            finally:
+                self._waiter = None
+            if len(self._replies) < count:
+                raise WireLost(self._lost or "no reply in time")
+        return [self._replies.popleft() for _ in range(count)]
+
+    def rest(self) -> list[HopReply]:
+        """Return the replies that came and were not taken."""
+        replies = list(self._replies)
+        self._replies.clear()
+        return replies
+
+    async def start_tls(self, context: ssl.SSLContext, host: str, deadline: float) -> None:
+        """Begin TLS. Raises WireLost."""
+        # What came in plain text behind the 220 was not said by whom TLS will speak with (CVE-2011-0411's client side).
+        if not self.is_usable or self._transport is None:
+            self._end("data before TLS began")
+            raise WireLost(self._lost or "data before TLS began")
+        try:
+            async with asyncio.timeout_at(deadline):
+                transport = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
+        except (OSError, ssl.SSLError, TimeoutError, asyncio.CancelledError) as error:
+            self._end(f"TLS failed: {error or type(error).__name__}")
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise WireLost(self._lost or "TLS failed") from None
+        if transport is None or not self.is_usable:
+            self._end("data before TLS began")
+            raise WireLost(self._lost or "TLS failed")
+        self._transport = transport
+
+    def tls_name(self) -> str | None:
+        """Return TLS version and cipher, or None in plain text."""
+        session = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        if session is None:
+            return None
+        cipher = session.cipher()
+        return f"{session.version()} {cipher[0] if cipher else ''}".strip()
+
+    def quit(self) -> None:
+        """Say good-bye and close once it is answered, or soon if it is not."""
+        if self._lost is not None or self._transport is None:
+            return
+        # RFC 5321 §4.1.1.10: a client sends QUIT and should wait for the reply.
+        self._quitting = True
+        self._transport.write(b"QUIT\r\n")
+        self._loop.call_later(_QUIT_GRACE_S, self._end, "closed")
+
+    def abort(self, reason: str) -> None:
+        """Close at once."""
+        self._end(reason)
+
+    async def _wait(self, future: "asyncio.Future[None]", deadline: float, reason: str) -> None:
+        timer = self._loop.call_at(deadline, self._end, reason)
+        try:
+            await future
+        finally:
+            timer.cancel()
+
+    def _end(self, reason: str) -> None:
+        if self._lost is None:
+            self._lost = reason
+            if self._transport is not None:
+                self._transport.abort()
+        for future in (self._waiter, self._writable):
+            if future is not None:
+                self._wake(future)
+
+    @staticmethod
+    def _wake(future: "asyncio.Future[None]") -> None:
+        if not future.done():
+            future.set_result(None)

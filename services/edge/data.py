@@ -1,0 +1,137 @@
+"""Reading a message's octets within bounds (PURE: fed with pieces of any size).
+
+Owns: `Content`, which keeps the octets within a size and a budget; `DotReader` for DATA, `PieceReader` for BDAT.
+Output: the message with CRLF line ends alone, or the `Flaw` for which it cannot be taken. After a flaw nothing is kept, and the
+rest is swallowed up to the end, so that the client's next command is found where the standard says it is.
+Standards: RFC 5321 §4.1.1.4 and §4.5.2, RFC 3030 (BDAT), RFC 1870 §6.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+# Memory is taken from the budget in steps, so that a small message asks once.
+STEP_BYTES = 65_536
+_END = b"\r\n.\r\n"
+
+
+class Flaw(StrEnum):
+    """Why a message cannot be taken."""
+
+    TOO_LARGE = "too-large"
+    NO_ROOM = "no-room"
+    BARE_LINE_END = "bare-cr-or-lf"
+    NUL = "nul"
+
+
+class Content:
+    """The octets of one message. head: our own trace fields, which stand first and do not count.
+
+    reserve: takes octets from the budget and says whether there were enough; what was taken is in `reserved`.
+    """
+
+    def __init__(self, head: bytes, limit: int, reserve: Callable[[int], bool]) -> None:
+        self.octets = bytearray(head)
+        self.flaw: Flaw | None = None
+        self.reserved = 0
+        self._head = len(head)
+        self._limit = limit
+        self._reserve = reserve
+
+    @property
+    def size(self) -> int:
+        """Octets of the message as received."""
+        return len(self.octets) - self._head
+
+    def add(self, octets: bytes) -> None:
+        """Keep more octets, whose CRLFs are whole, or note the flaw."""
+        if self.flaw is not None:
+            return
+        self.flaw = self._flaw_of(octets)
+        if self.flaw is None:
+            self.octets += octets
+        else:
+            self.octets = bytearray()
+
+    def _flaw_of(self, octets: bytes) -> Flaw | None:
+        total = len(self.octets) + len(octets)
+        if total - self._head > self._limit:
+            return Flaw.TOO_LARGE
+        # RFC 5321 §2.3.8: CR and LF stand together or not at all; a lone one is how messages are smuggled.
+        pairs = octets.count(b"\r\n")
+        if octets.count(b"\n") != pairs or octets.count(b"\r") != pairs:
+            return Flaw.BARE_LINE_END
+        if b"\0" in octets:
+            return Flaw.NUL
+        if total > self.reserved:
+            step = max(STEP_BYTES, total - self.reserved)
+            if not self._reserve(step):
+                return Flaw.NO_ROOM
+            self.reserved += step
+        return None
+
+
+class DotReader:
+    """DATA: finds the end `CRLF . CRLF` and removes the dots that were stuffed."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        # The CRLF of the command line: the end may follow at once. It belongs to nobody's message.
+        self._held = b"\r\n"
+        self._first = True
+
+    def feed(self, piece: bytes) -> int | None:
+        """Take a piece. Returns where in it the rest after the end begins, or None while there is no end."""
+        held = self._held
+        octets = held + piece
+        end = octets.find(_END)
+        if end >= 0:
+            self._keep(octets[: end + 2])
+            return end + len(_END) - len(held)
+        cut = len(octets) - _unfinished(octets)
+        self._held = octets[cut:]
+        if cut:
+            self._keep(octets[:cut])
+        return None
+
+    def _keep(self, octets: bytes) -> None:
+        # RFC 5321 §4.5.2: a dot that begins a line is removed.
+        octets = octets.replace(b"\r\n.", b"\r\n")
+        if self._first:
+            self._first = False
+            octets = octets[2:]
+        self._content.add(octets)
+
+
+def _unfinished(octets: bytes) -> int:
+    """Return how many octets at the end may be the beginning of an end of data (or of a CRLF)."""
+    for length in (4, 3, 2, 1):
+        if octets.endswith(_END[:length]):
+            return length
+    return 0
+
+
+class PieceReader:
+    """BDAT: octets as announced. A CR that ends a piece waits for its LF."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self._held = b""
+
+    def feed(self, piece: bytes) -> None:
+        """Take octets of a chunk."""
+        octets = self._held + piece
+        self._held = b""
+        if octets.endswith(b"\r"):
+            self._held = b"\r"
+            octets = octets[:-1]
+        if octets:
+            self._content.add(octets)
+
+    def finish(self) -> None:
+        """Take the end of the last chunk."""
+        if self._held:
+            self._content.add(self._held)
+            self._held = b""
+        # Sent on with DATA, a message ends with CRLF; DKIM counts one as there (RFC 6376 §3.4.3, §3.4.4).
+        if self._content.size and not self._content.octets.endswith(b"\r\n"):
+            self._content.add(b"\r\n")

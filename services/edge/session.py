@@ -1,0 +1,57 @@
+"""What edge knows about one SMTP session and the transaction in it.
+
+Owns: `Session` and `Transaction`, plain state that the commands fill in and the rules read.
+Standards: RFC 5321 §3.3 (the buffers of a transaction), RFC 3848 (the words of `with`).
+"""
+
+from dataclasses import dataclass, field
+
+from shared.accounts import Account
+from shared.envelope import Body, Recipient, Ret
+from shared.policy import Listener
+
+
+@dataclass(slots=True)
+class Transaction:
+    """From MAIL to the end of the message. sender: None before MAIL, empty for the null reverse-path."""
+
+    sender: str | None = None
+    recipients: list[Recipient] = field(default_factory=list)
+    declared_size: int = 0
+    body: Body = Body.SEVEN_BIT
+    smtputf8: bool = False
+    ret: Ret | None = None
+    envid: str | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """One connection. tls: version and cipher, or None. host_name: of HELO or EHLO, empty before."""
+
+    listener: str
+    rules: Listener
+    address: str
+    port: int
+    host_name: str = ""
+    extended_smtp: bool = False
+    tls: str | None = None
+    account: Account | None = None
+    on_relay_list: bool = False
+    errors: int = 0
+    auth_failures: int = 0
+    commands: int = 0
+
+    @property
+    def login(self) -> str | None:
+        """The name of the account that is logged in."""
+        return self.account.login if self.account else None
+
+    @property
+    def may_relay(self) -> bool:
+        """Whether it may send to domains that are not ours."""
+        return self.account is not None or self.on_relay_list
+
+    def forget_client(self) -> None:
+        """RFC 3207 §4.2, RFC 5321 §4.1.4: after STARTTLS what the client said before is discarded."""
+        self.host_name = ""
+        self.extended_smtp = False

@@ -1,0 +1,115 @@
+"""A real RabbitMQ node for tests, with the topology, the users and their rights in it.
+
+def test_x(rabbit: Rabbit) -> None:          # one node per test session; its queues are empty when a test begins
+    link = Link(rabbit.settings("edge"), "test")
+    with rabbit.memory_alarm(): ...          # publishers are held back meanwhile
+    rabbit.kill(); rabbit.start()            # a power cut
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import SecretStr
+
+from infra.local.ports import free_ports
+from infra.local.rabbitmq import Node, NodeSettings
+from services.console.installer import apply
+from services.console.management import management
+from shared.broker.topology import QUEUES, RIGHTS, QueueSpec
+from shared.settings import BrokerSettings
+
+_ADMIN = "admin"
+_STREAM = "stream"
+Result = TypeVar("Result")
+
+
+class Rabbit:
+    """A node on free ports. Its passwords: `settings(user)` for edge, content, delivery, console and admin."""
+
+    def __init__(self, folder: Path) -> None:
+        amqp, api, dist, epmd = free_ports(4)
+        self._passwords = {user: secrets.token_hex(12) for user in (*RIGHTS, _ADMIN)}
+        settings = NodeSettings(
+            data=folder / "rabbitmq",
+            amqp_port=amqp,
+            management_port=api,
+            dist_port=dist,
+            epmd_port=epmd,
+            admin_user=_ADMIN,
+            admin_password=self._passwords[_ADMIN],
+            log=folder / "rabbitmq.log",
+            disk_free_limit="50MB",
+        )
+        self.node = Node(settings)
+        self.port = amqp
+        self.management_url = settings.management_url
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """The passwords of the services' users."""
+        return {user: self._passwords[user] for user in RIGHTS}
+
+    def settings(self, user: str, *, port: int | None = None) -> BrokerSettings:
+        """Return how a user reaches the node. port: of a proxy before it."""
+        return BrokerSettings(port=port or self.port, user=user, password=SecretStr(self._passwords[user]))
+
+    def start(self) -> None:
+        """Start the node and wait until it serves."""
+        self.node.start()
+        self.node.wait_ready()
+
+    def stop(self) -> None:
+        """Stop it in order."""
+        self.node.stop()
+
+    def kill(self) -> None:
+        """Kill it (kill -9), epmd too."""
+        self.node.kill()
+
+    def restart(self) -> None:
+        """Stop it in order and start it."""
+        self.stop()
+        self.start()
+
+    def install(self) -> tuple[str, ...]:
+        """Apply the topology; return the differences."""
+        return in_thread(apply(self.settings(_ADMIN), self.management_url, self.passwords))
+
+    def purge(self) -> None:
+        """Empty every queue, and make the streams anew."""
+        with management(self.management_url, self.settings(_ADMIN)) as broker:
+            for spec in QUEUES:
+                if spec.arguments["x-queue-type"] != _STREAM:
+                    broker.delete("queues", broker.vhost, spec.name, "contents")
+        self.remake(*(spec for spec in QUEUES if spec.arguments["x-queue-type"] == _STREAM))
+
+    def remake(self, *specs: QueueSpec) -> None:
+        """Delete queues and declare them again, empty."""
+        with management(self.management_url, self.settings(_ADMIN)) as broker:
+            for spec in specs:
+                broker.delete("queues", broker.vhost, spec.name)
+        self.install()
+
+    def close_connections(self, user: str) -> None:
+        """Have the broker close every connection of a user."""
+        self.node.control("close_all_user_connections", user, "a test")
+
+    @contextlib.contextmanager
+    def memory_alarm(self) -> Iterator[None]:
+        """Raise the memory alarm for the length of a `with`: the broker stops reading from publishers."""
+        self.node.control("set_vm_memory_high_watermark", "0.0001")
+        try:
+            yield
+        finally:
+            self.node.control("set_vm_memory_high_watermark", "0.4")
+
+
+def in_thread(work: Coroutine[None, None, Result]) -> Result:
+    """Run a coroutine to its end from code that is not async, whatever loop the test itself runs in."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, work).result()
