@@ -1,6 +1,7 @@
 """A certificate authority of the gateway's own, kept in one folder (I/O).
 
-Owns: the authority's key, and the servers' certificates signed with it, made anew when names change or 30 days are left.
+Owns: the authority's key, and the servers' certificates signed with it; made anew when names change, or 30 days before
+they end.
 Standards: RFC 5280; names in subjectAltName alone (RFC 6125 §6.4.4).
 """
 

@@ -1,10 +1,10 @@
 """Write each container's secrets, certificates and settings into its own volume (I/O; a one-shot, run as root).
 
 Owns: which container gets which secret, who owns the file there, and when a certificate is made anew.
-Input: the folder of volumes (one per container, and `vault`, which only this program sees), the settings templates beside
-this file, a certificate of the user's in --certificates, if there is one, and the gateway's host name.
-Output: files of mode 0400 in folders of mode 0700, owned by the container's user. What exists stays as it is, so that the
-program can run at every start; a changed template, or a certificate that is about to expire, is written anew.
+Input: the folder of volumes (one per container, and `vault`, which only this program sees), the settings templates, a
+certificate of the user's in --certificates, if there is one, and the gateway's host name.
+Output: files of mode 0400 in folders of mode 0700, owned by the container's user. What exists stays as it is, so that
+the program can run at every start; a changed template, or a certificate that is about to expire, is written anew.
 On failure: an exception and exit 1; nothing that depends on this program starts.
 """
 
@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from authority import Authority
+from infra.docker.authority import Authority
 
 SERVICE_UID = 10001
 ENGINE_UID = 999
@@ -22,7 +22,7 @@ ENGINE_UID = 999
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A container with secrets. passwords: file name → name of the secret. certificate_for: names in its certificate."""
+    """A container with secrets. passwords: (file, name of the secret). certificate_for: the certificate's names."""
 
     name: str
     uid: int
@@ -32,10 +32,10 @@ class Holder:
 
 
 HOLDERS = (
-    Holder("edge", SERVICE_UID, (("broker-password", "broker-edge"), ("redis-password", "redis"))),
-    Holder("content", SERVICE_UID, (("broker-password", "broker-content"), ("redis-password", "redis"))),
-    Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"), ("redis-password", "redis"))),
-    Holder("console", SERVICE_UID, (("broker-password", "broker-console"), ("database-password", "database"))),
+    Holder("edge", SERVICE_UID, (("broker-password", "broker-edge"), ("loop-key", "loop-key"))),
+    Holder("content", SERVICE_UID, (("broker-password", "broker-content"),)),
+    Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"),)),
+    Holder("console", SERVICE_UID, (("broker-password", "broker-console"),)),
     Holder(
         "installer",
         SERVICE_UID,
@@ -104,9 +104,12 @@ def write_holder(volumes: Volumes, holder: Holder, authority: Authority) -> None
         volumes.write(holder, "key.pem", key)
 
 
-def write_engine_files(volumes: Volumes) -> None:
-    """Write secrets in the form that an engine's own configuration includes."""
+def write_composed(volumes: Volumes) -> None:
+    """Write what holds a secret among other text: addresses, and what an engine's own configuration includes."""
     by_name = {holder.name: holder for holder in HOLDERS}
+    database = f"postgresql://gatepost:{password(volumes.vault(), 'database')}@postgres:5432/gatepost"
+    for name in ("console", "installer"):
+        volumes.write(by_name[name], "database-url", database.encode())
     admin = f"default_user = gatepost-admin\ndefault_pass = {password(volumes.vault(), 'broker-admin')}\n"
     volumes.write(by_name["rabbitmq"], "admin.conf", admin.encode())
     redis = f"requirepass {password(volumes.vault(), 'redis')}\n"
@@ -139,13 +142,13 @@ def main() -> None:
     parser.add_argument("--volumes", type=Path, default=Path("/secrets"))
     parser.add_argument("--settings", type=Path, default=Path("/etc/gatepost/settings"))
     parser.add_argument("--certificates", type=Path, default=Path("/certificates"))
-    parser.add_argument("--hostname", default=os.environ.get("GATEPOST_HOSTNAME"), required="GATEPOST_HOSTNAME" not in os.environ)
+    parser.add_argument("--hostname", required=True)
     options = parser.parse_args()
     volumes = Volumes(options.volumes)
     authority = Authority(volumes.vault())
     for holder in HOLDERS:
         write_holder(volumes, holder, authority)
-    write_engine_files(volumes)
+    write_composed(volumes)
     write_edge_certificate(volumes, authority, options.hostname, options.certificates)
     write_settings(volumes, options.settings)
     print("secrets: all in place")

@@ -15,7 +15,7 @@ def main() -> int:
     try:
         settings = load_console_settings()
     except SettingsError as error:
-        print(f"gatepost console: {error}", file=sys.stderr)  # noqa: T201
+        print(f"gatepost console: {error}", file=sys.stderr)
         return 2
     configure_logs("console", settings.log)
     return uvloop.run(run(settings))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from services.console.database import Database
 from services.console.held import HeldMail, held_mail
@@ -124,7 +124,8 @@ class Recorder:
         try:
             await self._commit(taken)
         except Exception as error:
-            if not isinstance(error, OperationalError) and await self._answers():
+            # Locked, full, gone, not migrated, no rights: the database's trouble. Anything else may be one delivery's.
+            if not isinstance(error, OperationalError | ProgrammingError) and await self._answers():
                 _log.warning("batch-refused", cause=_cause(error), deliveries=len(taken))
                 await self._write_singly(taken)
             else:

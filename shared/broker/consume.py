@@ -73,6 +73,15 @@ def _delivery(message: DeliveredMessage) -> Delivery:
     )
 
 
+def _watch(channel: AbstractChannel, link: Link) -> None:
+    """Have the link renewed when the broker closes the channel, or cancels its consumer (queue deleted or moved).
+
+    aiormq tells either to nobody by itself: the process would stay connected and deaf.
+    """
+    channel.closing.add_done_callback(lambda _: link.renew())
+    channel.on_consumer_cancel_callbacks.add(lambda _: link.renew())
+
+
 class Consumer:
     """Takes messages from one durable queue, `prefetch` at a time, each in a task of its own."""
 
@@ -103,7 +112,7 @@ class Consumer:
             return
         opened = await connection.channel(publisher_confirms=False)
         channel = await opened.get_underlay_channel()
-        opened.close_callbacks.add(lambda *_: self._link.renew())
+        _watch(channel, self._link)
         await channel.basic_qos(prefetch_count=self._prefetch)
         ok = await channel.basic_consume(self._queue, self._on_message)
         self._channel, self._consumer_tag = channel, ok.consumer_tag
@@ -148,6 +157,7 @@ class ReplyQueue:
     def __init__(
         self, link: Link, service: str, exchange: Exchange, key: str | None, handler: Callable[[bytes], None]
     ) -> None:
+        self._link = link
         self._service = service
         self._exchange = exchange
         self._key = key or ""
@@ -157,6 +167,7 @@ class ReplyQueue:
     async def _open(self, connection: AbstractConnection) -> None:
         opened = await connection.channel(publisher_confirms=False)
         channel = await opened.get_underlay_channel()
+        _watch(channel, self._link)
         # A fresh name: the old one stays locked while the broker has not noticed that its connection is dead.
         name = f"{REPLY_PREFIX}{self._service}.{secrets.token_hex(8)}"
         await channel.queue_declare(name, exclusive=True, auto_delete=True)
@@ -177,6 +188,7 @@ class StreamReader:
     """
 
     def __init__(self, link: Link, queue: str, handler: Callable[[bytes], Awaitable[None]]) -> None:
+        self._link = link
         self._queue = queue
         self._handler = handler
         link.on_up(self._open)
@@ -184,6 +196,7 @@ class StreamReader:
     async def _open(self, connection: AbstractConnection) -> None:
         opened = await connection.channel(publisher_confirms=False)
         channel = await opened.get_underlay_channel()
+        _watch(channel, self._link)
         await channel.basic_qos(prefetch_count=100)
         await channel.basic_consume(self._queue, self._on_message, arguments={"x-stream-offset": "first"})
 

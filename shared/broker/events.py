@@ -9,6 +9,7 @@ import contextlib
 import socket
 import time
 from collections import deque
+from dataclasses import replace
 
 import structlog
 from prometheus_client import Counter
@@ -37,7 +38,7 @@ class EventSender:
         self._some = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def tell(self, message_id: str, kind: EventKind, **facts: object) -> None:
+    def tell(self, message_id: str, kind: EventKind, /, **facts: object) -> None:
         """Note a fact; it is sent soon. facts: JSON values (see EventKind)."""
         if len(self._waiting) >= _BOUND:
             self._waiting.popleft()
@@ -77,7 +78,7 @@ class EventSender:
     async def _send_batch(self) -> None:
         batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
         try:
-            body = encode_events(batch)
+            body = _encode(batch)
             await self._publisher.publish(
                 Exchange.EVENTS.value,
                 Key.EVENTS.value,
@@ -88,3 +89,20 @@ class EventSender:
         except (PublishError, asyncio.CancelledError):
             self._waiting.extendleft(reversed(batch))
             raise
+
+
+def _encode(batch: list[Event]) -> bytes:
+    """An event that cannot be JSON (a lone surrogate in a subject, say) loses its facts; no other event loses any."""
+    try:
+        return encode_events(batch)
+    except ValueError:
+        return encode_events([event if _is_json(event) else replace(event, facts={}) for event in batch])
+
+
+def _is_json(event: Event) -> bool:
+    try:
+        encode_events([event])
+    except ValueError as error:
+        _log.error("event-is-no-json", id=event.id, kind=event.kind, cause=str(error))
+        return False
+    return True

@@ -12,9 +12,9 @@ import dns.exception
 from shared.dns.chain import Step, Unusable, step_in_response
 from shared.dns.nameserver import Nameserver, exchange, new_query
 
-# The parts of a lookup's time for the first and the second round through the servers. The first is short, for a lost
-# packet; the second long, for a name that takes the nameserver itself some work. What is left is for queueing.
-_ROUNDS = (0.3, 0.65)
+# The parts of a lookup's time for each round through the servers. The first is short, for a lost packet; the last long,
+# for a name that takes the nameserver itself some work. What is left is for queueing.
+_ROUNDS = (0.15, 0.3, 0.5)
 
 # Every question in flight holds a socket.
 _MAX_IN_FLIGHT = 256
@@ -30,7 +30,7 @@ class Upstream:
         self._in_flight = asyncio.Semaphore(_MAX_IN_FLIGHT)
 
     async def ask(self, name: str, rdtype: str) -> Step:
-        """Return what the servers say. Raises Unusable once each has refused, or stayed silent twice."""
+        """Return what the servers say. Raises Unusable once each has refused, or stayed silent in every round."""
         servers = list(self._servers)
         causes: dict[Nameserver, str] = {}
         for share in _ROUNDS:

@@ -95,7 +95,7 @@ def _facts(runs: Sequence[Run], facts: Facts) -> str:
         f"- Machine: {facts.machine}",
         f"- Versions: {versions}",
         f"- {facts.rounds} alternating rounds; per round, peer and way of sending {sent}",
-        f"- Other programs on the machine used {median(loads):.0%} of its CPUs (median; at most {max(loads):.0%})",
+        f"- All else on the machine (the peers at rest too, and what a hypervisor took) used {median(loads):.0%} of its CPUs; at most {max(loads):.0%}",
     ]
     lines += [f"- Checked, {peer}: {words}" for peer, words in facts.audits.items()]
     return "\n".join(lines)
@@ -113,7 +113,7 @@ def _cpu(runs: Sequence[Run], peers: Sequence[str], cases: Sequence[Case]) -> st
         rows.append([f"**{peer}**", *figures])
         rows += [
             [_role_title(role), *(f"{_role_median(runs, peer, case, role):.2f}" for case in cases)]
-            for role in dict.fromkeys(role for run in runs if run.peer == peer for role in run.cpu_s)
+            for role in dict.fromkeys(role for run in runs if run.peer == peer for role in run.cpu_s if run.cpu_s[role])
         ]
     return "**CPU per message, ms**, median, by process with all its children\n\n" + _table(["", *_titles(cases)], rows)
 

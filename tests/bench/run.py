@@ -14,9 +14,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from types import FrameType
 
+from tests.bench.cpu import ProcessGone
+from tests.bench.lab.child import ChildFailed
 from tests.bench.lab.setting import Setting, setting
 from tests.bench.lab.sink import Sink
-from tests.bench.lab.source import send_one
+from tests.bench.lab.source import GeneratorFailed, send_one
 from tests.bench.measure import Load, measure, send, wait_for_rest
 from tests.bench.peer import Lab, NotProved, Peer
 from tests.bench.peers.gatepost import Gatepost
@@ -44,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("bench: interrupted, all stopped", file=sys.stderr)
         return 130
+    except (ChildFailed, GeneratorFailed, NotProved, ProcessGone, OSError) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
     print(f"\n{generated}\n")
     if options.write:
         DOCUMENT.write_text(place(DOCUMENT.read_text("utf-8"), generated), "utf-8")

@@ -92,17 +92,24 @@ def _evaluate(domain: str, policy: _Policy, spf: SpfResult, dkim: Sequence[DkimR
     aligned = _aligned(domain, _identifiers(record, spf, dkim, passed=True), lookup)
     if aligned.names:
         word, evidence = DmarcWord.PASS, f"{domain} is proved by {', '.join(aligned.names)}"
-    elif aligned.unsure or _aligned(domain, _identifiers(record, spf, dkim, passed=False), lookup).names:
+    elif aligned.unsure or _may_align(domain, _identifiers(record, spf, dkim, passed=False), lookup):
+        # RFC 9989 §5.3.6: while DNS fails it is neither a pass nor a fail.
         word, evidence = DmarcWord.TEMPERROR, f"whether {domain} is proved cannot be said while DNS fails"
     else:
-        word, evidence = DmarcWord.FAIL, f"neither SPF nor DKIM proves {domain}"
-    published = _published(domain, policy, lookup) if word is DmarcWord.FAIL else record.policy or Disposition.NONE
-    disposition = Disposition.NONE
-    if word is DmarcWord.FAIL:
-        disposition = _TESTING[published] if record.testing else published
-        evidence += f"; {policy.domain} asks for {disposition}"
-        evidence += f" (testing; the policy is {published})" if record.testing else ""
-    return DmarcResult(word, evidence, domain, policy.domain, disposition, published, aligned.names, record.testing)
+        return _failed(domain, policy, _published(domain, policy, lookup))
+    published = record.policy or Disposition.NONE
+    return DmarcResult(
+        word, evidence, domain, policy.domain, published=published, aligned=aligned.names, testing=record.testing
+    )
+
+
+def _failed(domain: str, policy: _Policy, published: Disposition) -> DmarcResult:
+    testing = policy.record.testing
+    disposition = _TESTING[published] if testing else published
+    evidence = f"neither SPF nor DKIM proves {domain}; {policy.domain} asks for {disposition}"
+    if testing:
+        evidence += f" (testing; the policy is {published})"
+    return DmarcResult(DmarcWord.FAIL, evidence, domain, policy.domain, disposition, published, testing=testing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +147,11 @@ def _aligned(domain: str, identifiers: Sequence[_Identifier], lookup: Lookup) ->
         except DnsTemporary:
             unsure = True
     return _Aligned(_names(relaxed), unsure)
+
+
+def _may_align(domain: str, identifiers: Sequence[_Identifier], lookup: Lookup) -> bool:
+    aligned = _aligned(domain, identifiers, lookup)
+    return bool(aligned.names) or aligned.unsure
 
 
 def _names(identifiers: Iterable[_Identifier]) -> tuple[str, ...]:

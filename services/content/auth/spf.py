@@ -8,7 +8,8 @@ pyspf is subclassed where it would block, hide a missing look-up (it fetches exp
 time that grows with the square of a hostile record. Its own resolver is never reached.
 """
 
-from ipaddress import ip_address
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import spf
 
@@ -21,6 +22,8 @@ from shared.dns.replay import Lookup
 MAX_RECORD_CHARACTERS = 8_192
 MAX_TERM_CHARACTERS = 512
 MAX_TERMS = 1_000
+# A name has at most 127 labels, and no published macro string comes near this; pyspf's cost is dots times length.
+MAX_MACRO_DOTS = 64
 MAX_SENDER_CHARACTERS = 1_000
 MAX_EXPLANATION_CHARACTERS = 200
 
@@ -126,6 +129,22 @@ class _Query(spf.query):  # type: ignore[misc]
         if any(len(term) > MAX_TERM_CHARACTERS for term in terms):
             raise spf.PermError("a term of the SPF record is too long")
 
+    def expand(self, text: str, stripdot: bool = True) -> str:
+        if "%" in text and text.count(".") > MAX_MACRO_DOTS:
+            raise spf.PermError("too many dots in a macro string")
+        expanded: str = super().expand(text, stripdot)
+        return expanded
+
+    def cidrmatch(self, addresses: Iterable[str], prefix_bits: int) -> bool:
+        """Tell whether the client is in one of these networks.
+
+        Ten terms may bring 20,000 addresses, and pyspf's own way takes 8 µs for each.
+        """
+        client: IPv4Address | IPv6Address = self.ipaddr
+        ignored_bits = client.max_prefixlen - prefix_bits
+        network = int(client) >> ignored_bits
+        return any(_number(text, type(client)) >> ignored_bits == network for text in addresses)
+
     def validated_ptrs(self) -> list[str]:
         # RFC 7208 §5.5: a DNS error while looking for the client's names means that none matches.
         try:
@@ -154,6 +173,13 @@ class _Query(spf.query):  # type: ignore[misc]
             # RFC 7208 §6.2: errors in fetching or reading it leave it out.
             return ""
         return plain(text or "", MAX_EXPLANATION_CHARACTERS)
+
+
+def _number(address: str, kind: type[IPv4Address | IPv6Address]) -> int:
+    try:
+        return int(kind(address))
+    except ValueError:
+        raise spf.PermError("an address of the wrong kind", plain(address, 60)) from None
 
 
 def _records(answer: Answer) -> list[object]:

@@ -145,6 +145,8 @@ class _Session:
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
 
 
 class ClamdEngine:
@@ -180,6 +182,9 @@ class ClamdEngine:
         self._sessions.clear()
 
     async def _session(self, size_bytes: int) -> _Session:
+        for session in self._sessions:
+            if session.is_dead:
+                await session.close()
         self._sessions = [session for session in self._sessions if not session.is_dead]
         quiet = min(self._sessions, key=lambda session: session.load, default=None)
         crowded = quiet is None or (quiet.load > 0 and (size_bytes > _BIG_BYTES or quiet.load >= _CROWD))

@@ -8,7 +8,6 @@ message: it is safe to try at once on another.
 """
 
 import asyncio
-from collections.abc import Sequence
 
 from services.delivery.client.lines import dot_stuffed, mail_line, obstacle, rcpt_line
 from services.delivery.client.replies import HopReply
@@ -49,15 +48,14 @@ class _Transaction:
         self._outcomes: dict[Recipient, Outcome] = {}
         self._doing = "MAIL"
         self._begun = False
+        self._mail: HopReply | None = None
+        self._rcpts: list[HopReply] = []
 
     async def run(self) -> tuple[Outcome, ...]:
         session = self._session
-        if session.offered.pipelining:
-            mail, rcpts, data = await self._pipelined()
-        else:
-            mail, rcpts, data = await self._step_by_step()
+        data = await (self._pipelined() if session.offered.pipelining else self._step_by_step())
         session.transactions += 1
-        self._settle_envelope(mail, rcpts)
+        self._settle_envelope()
         if data is None or data.code != 354:
             session.needs_reset = True
             self._settle_no_data(data)
@@ -67,8 +65,8 @@ class _Transaction:
             await self._send_message()
         return self._in_order()
 
-    async def _pipelined(self) -> tuple[HopReply, list[HopReply], HopReply | None]:
-        # RFC 2920 §3.1: MAIL, RCPT and RSET in one group, which DATA may end.
+    async def _pipelined(self) -> HopReply:
+        # RFC 2920 §3.1: RSET, MAIL and RCPT in one group, which DATA may end.
         session, envelope = self._session, self._envelope
         lines = [_RESET] if session.needs_reset else []
         lines.append(mail_line(envelope, self._message, session.offered))
@@ -76,47 +74,49 @@ class _Transaction:
         lines.append(_DATA)
         self._say(b"".join(lines))
         await self._reset_reply()
-        mail = (await self._hear(1))[0]
+        self._mail = await self._hear()
         self._doing = "RCPT"
-        rcpts = await self._hear(len(envelope.recipients))
+        for _ in envelope.recipients:
+            self._rcpts.append(await self._hear())
         self._doing = "DATA"
-        return mail, rcpts, (await self._hear(1))[0]
+        return await self._hear()
 
-    async def _step_by_step(self) -> tuple[HopReply, list[HopReply], HopReply | None]:
+    async def _step_by_step(self) -> HopReply | None:
         session, envelope = self._session, self._envelope
         if session.needs_reset:
             self._say(_RESET)
             await self._reset_reply()
         self._say(mail_line(envelope, self._message, session.offered))
-        mail = (await self._hear(1))[0]
-        if mail.code >= 300:
-            return mail, [mail] * len(envelope.recipients), None
+        self._mail = await self._hear()
+        if self._mail.code >= 300:
+            return None
         self._doing = "RCPT"
-        rcpts = []
         for recipient in envelope.recipients:
             self._say(rcpt_line(recipient, session.offered))
-            rcpts += await self._hear(1)
-        if all(reply.code >= 300 for reply in rcpts):
-            return mail, rcpts, None
+            self._rcpts.append(await self._hear())
+        if all(reply.code >= 300 for reply in self._rcpts):
+            return None
         self._doing = "DATA"
         self._say(_DATA)
-        return mail, rcpts, (await self._hear(1))[0]
+        return await self._hear()
 
     async def _reset_reply(self) -> None:
         if self._session.needs_reset:
             await self._session.wire.replies(1, self._step())
             self._session.needs_reset = False
 
-    def _settle_envelope(self, mail: HopReply, rcpts: Sequence[HopReply]) -> None:
+    def _settle_envelope(self) -> None:
+        """Note the refusals of MAIL and RCPT, as far as they were heard, and who was taken."""
         envelope = self._envelope
-        if not mail.code < 300:
+        if self._mail is not None and self._mail.code >= 300:
             # Whatever RCPT was answered behind a refused MAIL (503, mostly), MAIL's reply is the reason.
-            reply = mail.as_reply()
+            reply = self._mail.as_reply()
             for recipient in envelope.recipients:
                 self._outcomes[recipient] = _refused(recipient, reply)
             return
-        self._taken = [to for to, reply in zip(envelope.recipients, rcpts, strict=True) if reply.code < 300]
-        for recipient, answer in zip(envelope.recipients, rcpts, strict=True):
+        answered = list(zip(envelope.recipients, self._rcpts, strict=False))
+        self._taken = [to for to, answer in answered if answer.code < 300]
+        for recipient, answer in answered:
             if answer.code >= 300:
                 reply = answer.as_reply()
                 self._outcomes[recipient] = rcpt_outcome(recipient, reply, others_taken=bool(self._taken))
@@ -137,55 +137,59 @@ class _Transaction:
             return
         # RFC 2920 §3.1: a hop that took DATA though it refused every RCPT is sent nothing but the final dot.
         self._say(_END)
-        await self._hear(1)
+        await self._hear()
 
     async def _send_message(self) -> None:
-        self._doing = "DATA"
         wire = self._session.wire
         wire.write(dot_stuffed(self._message), _END)
-        await wire.drain(self._deadline)
-        self._doing = "end of DATA"
+        try:
+            await wire.drain(self._deadline)
+            self._doing = "end of DATA"
+        except WireLost:
+            # A hop may refuse in the midst of the data, and close; its reply then stands where the last one would.
+            if not wire.has_reply:
+                raise
         # A hop takes its time here (it scans); RFC 5321 §4.5.3.2.6 gives ten minutes, we give all that is left.
         if self._session.target.speech is Speech.LMTP:
             for recipient in self._taken:
-                reply = (await wire.replies(1, self._deadline))[0].as_reply()
-                self._outcomes[recipient] = outcome_of(recipient, reply)
+                self._settle_message(recipient, (await wire.replies(1, self._deadline))[0].as_reply())
             return
         reply = (await wire.replies(1, self._deadline))[0].as_reply()
         for recipient in self._taken:
-            self._outcomes[recipient] = outcome_of(recipient, reply)
+            self._settle_message(recipient, reply)
+
+    def _settle_message(self, recipient: Recipient, reply: Reply) -> None:
+        # A 2xx before all of the message was sent is no success.
+        whole = self._doing == "end of DATA"
+        self._outcomes[recipient] = outcome_of(recipient, reply) if whole else _refused(recipient, reply)
 
     def broken(self, reason: str) -> tuple[Outcome, ...]:
-        """Return the outcomes of a transaction that the wire did not survive."""
+        """Return the outcomes of a transaction that the wire did not survive. Raises NotBegun."""
         said = self._session.wire.rest()
-        if self._doing == "MAIL" and not self._begun and self._session.transactions and not said:
+        if not self._begun and not said and self._session.transactions:
             raise NotBegun(reason)
-        # A hop that goes away says why (421 or 554, RFC 5321 §3.8), where the next reply was due.
+        if self._doing in ("MAIL", "RCPT"):
+            self._settle_envelope()
+        # A hop that goes away says why (421, RFC 5321 §3.8) where the next reply was due.
         reply = said[-1].as_reply() if said and said[-1].code >= 400 else None
-        if reply is not None and self._doing == "end of DATA" and reply.permanent:
-            # Its answer to the message may stand before it, so that it is not known whom it is about.
-            reply = None
+        lost = Reply(451, "4.4.2", f"{reason} (in {self._doing})")
         for recipient in self._envelope.recipients:
-            if recipient in self._outcomes:
-                continue
-            if reply is not None:
-                self._outcomes[recipient] = Outcome(recipient, Status.DEFERRED, reply)
-            else:
-                lost = Reply(451, "4.4.2", f"{reason} (in {self._doing})")
-                self._outcomes[recipient] = outcome_of(recipient, lost, remote=False)
+            if recipient not in self._outcomes:
+                local = outcome_of(recipient, lost, remote=False)
+                self._outcomes[recipient] = Outcome(recipient, Status.DEFERRED, reply) if reply else local
         return self._in_order()
 
     def _say(self, octets: bytes) -> None:
         self._session.wire.write(octets)
 
-    async def _hear(self, count: int) -> list[HopReply]:
-        replies = await self._session.wire.replies(count, self._step())
-        if replies[0].code == 421 and not self._begun and self._session.transactions:
+    async def _hear(self) -> HopReply:
+        reply = (await self._session.wire.replies(1, self._step()))[0]
+        if reply.code == 421 and not self._begun and self._session.transactions:
             # RFC 5321 §3.8: a kept session that the hop has just closed.
             self._session.wire.abort("closed by the next hop with 421")
             raise NotBegun("421")
         self._begun = True
-        return replies
+        return reply
 
     def _step(self) -> float:
         return min(self._deadline, asyncio.get_running_loop().time() + STEP_S)

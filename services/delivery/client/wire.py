@@ -71,6 +71,11 @@ class Wire(asyncio.Protocol):
         """Whether it is open and has nothing unasked-for waiting (a 421 before the hop closes, say)."""
         return self._lost is None and not self._replies and self._reader.is_empty
 
+    @property
+    def has_reply(self) -> bool:
+        """Whether a reply has come that was not taken."""
+        return bool(self._replies)
+
     def write(self, *parts: bytes) -> None:
         """Send; what cannot go now is buffered. Raises WireLost."""
         if self._lost is not None or self._transport is None:

@@ -1,8 +1,8 @@
 """Owns the third peer: Gatepost itself with SPF, DKIM, DMARC and ClamAV, all its stages on this machine.
 
 Output: as Postfix with Rspamd: SMTP on a port of 127.0.0.1, malware refused in the session, the rest to the sink.
-Input: `python -m infra.local.run`, the same one-machine run that `make run` starts; `gatepost/policy.toml` and
-`gatepost/settings/` beside this file are its policy and its overrides, with the bench's ports filled in.
+Input: `python -m infra.local.run`, the same one-machine run that `make run` starts; `gatepost_config/`
+holds its policy and its overrides, into which the bench's ports are filled.
 On failure: ChildFailed; NotProved when a check is missing.
 """
 
@@ -20,7 +20,7 @@ from tests.bench.peer import Lab, NotProved, Roles
 from tests.bench.procfs import commands
 
 _ROOT = Path(__file__).parents[3]
-_TEMPLATES = Path(__file__).parent / "gatepost"
+_TEMPLATES = Path(__file__).parent / "gatepost_config"
 _START_S = 180.0
 _RESULTS = ("spf=pass", "dkim=pass", "dmarc=pass")
 # What a command line must contain to be a part of its own; the rest of the tree is the supervisor's.
@@ -32,16 +32,8 @@ _PARTS = {
     "broker": "beam.smp",
 }
 _PORT_NAMES = [
-    "mx",
-    "submission",
-    "submissions",
-    "https",
-    "edge_metrics",
-    "content_metrics",
-    "delivery_metrics",
-    "console_metrics",
-    "amqp",
-    "management",
+    *("mx", "submission", "submissions", "amqp", "management"),
+    *("edge_health", "content_health", "delivery_health", "console_health"),
 ]
 
 

@@ -116,8 +116,8 @@ async def test_a_zone_file_a_test_server_and_bind_tell_the_same(tmp_path: Path) 
     zone_file = tmp_path / "gatepost.test.zone"
     zone_file.write_text(ZONE)
     async with bind(tmp_path) as address, DnsServer(ZONE) as server:
-        by_bind = await told_by(CachingResolver([address], timeout_s=20))
+        by_bind = await told_by(CachingResolver([address], timeout_s=10))
         by_file = await told_by(CachingResolver([], [zone_file]))
-        by_server = await told_by(CachingResolver([server.address], timeout_s=20))
+        by_server = await told_by(CachingResolver([server.address], timeout_s=10))
     assert by_file == by_bind
     assert by_server == by_bind

@@ -1,7 +1,10 @@
 """Canonical forms: the same bytes as dkimpy's, in linear time."""
 
+from __future__ import annotations
+
 import hashlib
 import sys
+from typing import TYPE_CHECKING
 
 from dkim.canonicalization import Relaxed, Simple
 from hypothesis import given, settings
@@ -16,9 +19,14 @@ from services.content.auth.canon import (
 )
 from services.content.auth.message import Field
 
-BODIES = st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b"\r", b"\n", b"a", b"b c", b"\x00", b"\xff"]), max_size=40).map(
-    b"".join
-)
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from _typeshed import TraceFunction
+
+BODIES = st.lists(
+    st.sampled_from([b" ", b"\t", b"\r\n", b"\r", b"\n", b"a", b"b c", b"\x00", b"\xff"]), max_size=40
+).map(b"".join)
 
 
 @settings(deadline=None)
@@ -42,7 +50,7 @@ def test_long_runs_of_spaces_and_line_ends_take_few_passes() -> None:
     def lines_run(size: int) -> int:
         count = 0
 
-        def trace(*_: object) -> object:
+        def trace(_frame: FrameType, _event: str, _arg: object) -> TraceFunction:
             nonlocal count
             count += 1
             return trace

@@ -74,9 +74,7 @@ def test_what_dkimpy_signs_passes(kind: str, canonicalize: tuple[bytes, bytes], 
         (b"i=@example.org", b"i=@sub.example.org", DkimReason.SIGNATURE_WRONG),
     ],
 )
-def test_what_was_changed_fails(
-    canonicalize: tuple[bytes, bytes], old: bytes, new: bytes, reason: DkimReason
-) -> None:
+def test_what_was_changed_fails(canonicalize: tuple[bytes, bytes], old: bytes, new: bytes, reason: DkimReason) -> None:
     signed = sign(canonicalize=canonicalize)
     assert old in signed
     result = verify_one(signed.replace(old, new, 1))
@@ -210,7 +208,11 @@ def test_a_missing_lookup_flies_through() -> None:
         (lambda record: record.replace(b"k=rsa", b"k=ed25519"), DkimWord.PERMERROR, DkimReason.KEY_SYNTAX),
         (lambda record: record.replace(b"k=rsa", b"h=sha1"), DkimWord.PERMERROR, DkimReason.KEY_FORBIDS),
         (lambda record: record.replace(b"k=rsa", b"s=tlsrpt"), DkimWord.PERMERROR, DkimReason.KEY_FORBIDS),
-        (lambda record: record.replace(b"k=rsa", b"h=sha1:sha256; s=email:x; n=a note"), DkimWord.PASS, DkimReason.VERIFIED),
+        (
+            lambda record: record.replace(b"k=rsa", b"h=sha1:sha256; s=email:x; n=a note"),
+            DkimWord.PASS,
+            DkimReason.VERIFIED,
+        ),
         (lambda record: record.removeprefix(b"v=DKIM1; k=rsa; "), DkimWord.PASS, DkimReason.VERIFIED),
         (lambda record: record.replace(b"k=rsa", b"t=y"), DkimWord.PASS, DkimReason.VERIFIED),
         (lambda record: record.replace(b"k=rsa", b"t=s"), DkimWord.PASS, DkimReason.VERIFIED),
@@ -248,7 +250,9 @@ def rsa_record(modulus: int, exponent: int = 65537) -> bytes:
     return b"v=DKIM1; p=" + base64.b64encode(der(0x30, b"".join(der(2, number) for number in numbers)))
 
 
-@pytest.mark.parametrize("bits, usable", [(512, False), (1023, False), (1024, True), (8192, True), (8193, False), (16384, False)])
+@pytest.mark.parametrize(
+    "bits, usable", [(512, False), (1023, False), (1024, True), (8192, True), (8193, False), (16384, False)]
+)
 def test_rsa_keys_are_bounded_before_any_work_with_them(bits: int, usable: bool) -> None:
     record = rsa_record((1 << (bits - 1)) + 12345)
     key = parse_key(record)
@@ -297,9 +301,11 @@ RFC8463_KEYS = {
         b"v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
     ),
     ("test._domainkey.football.example.com", "TXT"): (
-        b"v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQi"
-        b"Y/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kry"
-        b"OTIKT+l/K4w3QIDAQAB",
+        (
+            b"v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQi"
+            b"Y/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kry"
+            b"OTIKT+l/K4w3QIDAQAB"
+        ),
     ),
 }
 RFC8463_MESSAGE = b"""\
@@ -352,23 +358,36 @@ BODY_PIECES = st.sampled_from([b" ", b"\t", b"\r\n", b"a", b"\x00", b"."])
 )
 def test_we_agree_with_dkimpy(subject: bytes, body: bytes, canonicalize: tuple[bytes, bytes]) -> None:
     message = b"From: joe@example.org\r\nSubject:" + subject + b"\r\n\r\n" + body
-    secret, record = ed25519_keys()
+    _secret, record = ed25519_keys()
     signed = sign(message, kind="ed25519", canonicalize=canonicalize)
     assert dkimpy.verify(signed, dnsfunc=lambda *_, **__: record)
     assert verify_one(signed, zone_for(record)).word is DkimWord.PASS
 
 
-TAGS = [b"v=1", b"a=rsa-sha256", b"b=AAAA", b"bh=AAAA", b"d=example.org", b"h=from", b"s=s", b"c=relaxed", b"l=1", b"t=0"]
+TAGS = [
+    b"v=1",
+    b"a=rsa-sha256",
+    b"b=AAAA",
+    b"bh=AAAA",
+    b"d=example.org",
+    b"h=from",
+    b"s=s",
+    b"c=relaxed",
+    b"l=1",
+    b"t=0",
+]
 
 
 @settings(deadline=None)
 @given(
     st.lists(st.sampled_from(TAGS) | st.binary(max_size=12), max_size=14).map(b";".join) | st.binary(max_size=120),
-    st.binary(max_size=60) | st.lists(st.sampled_from([b"v=DKIM1", b"p=MAA=", b"p=MIGf", b"k=rsa", b"k=ed25519"])).map(b";".join),
+    st.binary(max_size=60)
+    | st.lists(st.sampled_from([b"v=DKIM1", b"p=MAA=", b"p=MIGf", b"k=rsa", b"k=ed25519"])).map(b";".join),
 )
 def test_no_signature_and_no_key_makes_it_raise(value: bytes, record: bytes) -> None:
     for result in verify(b"DKIM-Signature: " + value + b"\r\n" + MESSAGE, zone_for(record)):
         assert result.word is not DkimWord.PASS
         assert result.reason is not DkimReason.INTERNAL
-        assert result.evidence.isascii() and result.evidence.isprintable()
+        assert result.evidence.isascii()
+        assert result.evidence.isprintable()
         assert re.fullmatch(r"[a-z0-9_.-]*", result.domain)

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from services.content.auth.author import Author
 from services.content.auth.dmarc import evaluate_dmarc
 from services.content.auth.results import (
+    Disposition,
     DkimReason,
     DkimResult,
     DkimWord,
-    Disposition,
     DmarcResult,
     DmarcWord,
     SpfIdentity,
@@ -40,7 +40,7 @@ def evaluate(zone: Zone, domain: str, *passes: DkimResult, mail_from: SpfResult 
     return evaluate_dmarc(author(domain), mail_from, passes, zone)
 
 
-REJECT = {"example.org": "v=DMARC1; p=reject"}
+REJECT: dict[str, str | list[str]] = {"example.org": "v=DMARC1; p=reject"}
 
 
 @pytest.mark.parametrize(
@@ -179,6 +179,12 @@ def test_a_walk_that_breaks_leaves_the_outcome_open_only_if_it_hangs_on_it() -> 
     zone.broken = {("_dmarc.bounce.other.org", "TXT")}
     assert evaluate(zone, "example.org", mail_from=spf("bounce.other.org")).word is DmarcWord.TEMPERROR
     assert evaluate(zone, "example.org", dkim("example.org"), mail_from=spf("bounce.other.org")).word is DmarcWord.PASS
+
+
+def test_a_withheld_proof_whose_walk_breaks_too_is_a_temperror() -> None:
+    zone = dmarc_zone(REJECT)
+    zone.broken = {("_dmarc.signer.org", "TXT")}
+    assert evaluate(zone, "example.org", dkim("signer.org", DkimWord.TEMPERROR)).word is DmarcWord.TEMPERROR
 
 
 def test_whether_a_subdomain_exists_is_a_temperror_if_dns_cannot_say() -> None:

@@ -28,7 +28,13 @@ def dmarc_pass(domain: str) -> DmarcResult:
         ("a@example.org", NO_SPF, [dkim("example.org", DkimWord.FAIL)], NO_DMARC, None),
         ("a@example.org", NO_SPF, [], dmarc_pass("www.example.org"), Proof.DMARC),
         # From: x@attacker passes while the bounce would go elsewhere.
-        ("victim@elsewhere.org", spf("attacker.org", SpfWord.FAIL), [dkim("attacker.org")], dmarc_pass("attacker.org"), None),
+        (
+            "victim@elsewhere.org",
+            spf("attacker.org", SpfWord.FAIL),
+            [dkim("attacker.org")],
+            dmarc_pass("attacker.org"),
+            None,
+        ),
         ("", HELO_PASS, [dkim("example.org")], dmarc_pass("example.org"), None),
         ("postmaster", NO_SPF, [dkim("example.org")], NO_DMARC, None),
         ("a@[192.0.2.1]", NO_SPF, [dkim("example.org")], NO_DMARC, None),

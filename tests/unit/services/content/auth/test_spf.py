@@ -1,5 +1,7 @@
 """SPF over given DNS answers."""
 
+from ipaddress import ip_address, ip_network
+
 import pytest
 import spf
 from hypothesis import given, settings
@@ -71,6 +73,19 @@ def test_the_evidence_names_the_term_the_domain_and_the_address() -> None:
     assert result.evidence == "s.example allows 192.0.2.9 to send (include:_i.example)"
 
 
+def test_a_host_with_many_addresses_is_compared_with_each() -> None:
+    many = [f"10.{high}.{low}.1" for high in range(8) for low in range(256)]
+    assert check("v=spf1 a -all", **{"s.example A": [*many, IP4]}).word is SpfWord.PASS  # type: ignore[arg-type]
+    assert check("v=spf1 a -all", **{"s.example A": many}).word is SpfWord.FAIL  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("prefix", [0, 1, 8, 31, 32])
+@pytest.mark.parametrize("address", ["192.0.2.9", "192.0.2.8", "193.0.2.9", "10.0.0.1"])
+def test_networks_match_as_ipaddress_has_them(prefix: int, address: str) -> None:
+    inside = ip_address(IP4) in ip_network(f"{address}/{prefix}", strict=False)
+    assert check(f"v=spf1 ip4:{address}/{prefix} -all").word is (SpfWord.PASS if inside else SpfWord.FAIL)
+
+
 def test_two_records_are_a_permerror() -> None:
     zone = spf_zone({"s.example TXT": ["v=spf1 -all", "v=spf1 +all", "unrelated"]})
     assert evaluate_spf(IP4, "a@s.example", "h.example", zone).word is SpfWord.PERMERROR
@@ -107,7 +122,9 @@ def test_a_dns_failure_is_a_temperror(key: tuple[str, str]) -> None:
 
 
 def test_a_dns_failure_in_ptr_is_no_match() -> None:
-    zone = spf_zone({**DOMAIN, "s.example TXT": "v=spf1 ptr:p.example -all"}, broken={("9.2.0.192.in-addr.arpa", "PTR")})
+    zone = spf_zone(
+        {**DOMAIN, "s.example TXT": "v=spf1 ptr:p.example -all"}, broken={("9.2.0.192.in-addr.arpa", "PTR")}
+    )
     assert evaluate_spf(IP4, "a@s.example", "h.example", zone).word is SpfWord.FAIL
     zone = spf_zone({**DOMAIN, "s.example TXT": "v=spf1 ptr:p.example -all"}, broken={("liar.example", "A")})
     assert evaluate_spf(IP4, "a@s.example", "h.example", zone).word is SpfWord.PASS
@@ -119,7 +136,9 @@ def test_the_null_sender_is_checked_by_its_helo_name() -> None:
     assert (result.word, result.identity, result.domain) == (SpfWord.PASS, SpfIdentity.HELO, "helo.example")
 
 
-@pytest.mark.parametrize("helo", ["[192.0.2.1]", "192.0.2.1", "localhost", "", "bad name", "x..y", "l" * 64 + ".example"])
+@pytest.mark.parametrize(
+    "helo", ["[192.0.2.1]", "192.0.2.1", "localhost", "", "bad name", "x..y", "l" * 64 + ".example"]
+)
 def test_a_name_that_is_no_domain_gives_none_without_asking(helo: str) -> None:
     zone = Zone()
     assert evaluate_spf(IP4, "", helo, zone).word is SpfWord.NONE
@@ -153,7 +172,11 @@ def test_a_failing_explanation_is_left_out() -> None:
     "missing", [("s.example", "TXT"), ("e.example", "TXT"), ("p.example", "A"), ("9.2.0.192.in-addr.arpa", "PTR")]
 )
 def test_a_missing_lookup_flies_through_pyspf(missing: tuple[str, str]) -> None:
-    records = {**DOMAIN, "s.example TXT": "v=spf1 ptr:none.example a:p.example -all exp=e.example", "p.example A": "10.0.0.1"}
+    records = {
+        **DOMAIN,
+        "s.example TXT": "v=spf1 ptr:none.example a:p.example -all exp=e.example",
+        "p.example A": "10.0.0.1",
+    }
     with pytest.raises(NeedLookup) as caught:
         evaluate_spf(IP4, "a@s.example", "h.example", spf_zone(records, missing={missing}))
     assert (caught.value.name, caught.value.rdtype) == missing
@@ -177,6 +200,7 @@ def test_pyspf_never_asks_the_network_itself(monkeypatch: pytest.MonkeyPatch) ->
         "v=spf1 a:" + "a." * 4_000 + "example -all",
         "v=spf1 exists:" + "%{d}" * 2_000 + ".example -all",
         "v=spf1 a:%{l" + "9" * 5_000 + "}.example -all",
+        "v=spf1 x=%{d}" + ".a" * 65 + " -all",
     ],
 )
 def test_a_huge_record_is_a_permerror_before_any_work(record: str) -> None:
@@ -185,7 +209,30 @@ def test_a_huge_record_is_a_permerror_before_any_work(record: str) -> None:
     assert sum(zone.asked.values()) == 1
 
 
-PIECES = ["a", "mx", "ptr", "exists:", "include:", "ip4:", "redirect=", "exp=", "%{", "}", "l", "9", "r", "-", ".", "/", " ", "s.example", "all", ":", "é", "\x00"]
+PIECES = [
+    "a",
+    "mx",
+    "ptr",
+    "exists:",
+    "include:",
+    "ip4:",
+    "redirect=",
+    "exp=",
+    "%{",
+    "}",
+    "l",
+    "9",
+    "r",
+    "-",
+    ".",
+    "/",
+    " ",
+    "s.example",
+    "all",
+    ":",
+    "é",
+    "\x00",
+]
 
 
 @settings(deadline=None)
@@ -198,4 +245,5 @@ def test_no_record_and_no_sender_makes_it_raise(record: str, sender: str, helo: 
     zone = spf_zone({**DOMAIN, "s.example TXT": "v=spf1 " + record.encode("utf-8", "replace").decode()})
     result = evaluate_spf(IP4, sender, helo, zone)
     assert result.word in SpfWord
-    assert result.evidence.isprintable() and result.evidence.isascii()
+    assert result.evidence.isprintable()
+    assert result.evidence.isascii()

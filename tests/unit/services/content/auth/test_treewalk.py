@@ -59,14 +59,18 @@ def test_records(text: str, record: Record | None) -> None:
 
 
 @settings(deadline=None)
-@given(st.binary(max_size=80) | st.text("vDMARC1;=pst nyrejct", max_size=60).map(lambda text: b"v=DMARC1;" + text.encode()))
+@given(
+    st.binary(max_size=80) | st.text("vDMARC1;=pst nyrejct", max_size=60).map(lambda text: b"v=DMARC1;" + text.encode())
+)
 def test_any_text_is_a_record_or_not(text: bytes) -> None:
     record = parse_record(text)
     assert record is None or text.startswith(b"v")
 
 
 def test_exactly_one_policy_record_counts() -> None:
-    zone = dmarc_zone({"a.example": ["v=DMARC1; p=none", "other"], "b.example": ["v=DMARC1; p=none", "v=DMARC1; p=reject"]})
+    zone = dmarc_zone(
+        {"a.example": ["v=DMARC1; p=none", "other"], "b.example": ["v=DMARC1; p=none", "v=DMARC1; p=reject"]}
+    )
     assert record_at("a.example", zone) == Record(NONE)
     assert record_at("b.example", zone) is None
 

@@ -1,0 +1,113 @@
+"""How a story ended or stands, and what can be done (PURE)."""
+
+from collections.abc import Mapping, Sequence
+
+from services.console.story.told import Facts, Told, clause, moment, number, show, tables, word, words
+
+_ADVICE = {
+    "antivirus": "The sender may send it again without the infected part. If the scanner errs, the recipient's "
+    "postmaster can look into it by this id.",
+    "spf": "The sender may use a server that its domain's SPF record names, or have this client added to the record.",
+    "dkim": "The sender may have its server sign with DKIM, and see that nothing changes the mail after the signing.",
+    "dmarc": "The sender may use servers of the domain in its From: field, so that SPF or DKIM passes for that domain.",
+    "structure": "The sender may send it again from a usual mail program: this one is not built as a mail should be.",
+}
+_SEVERITY = ("accept", "tag", "quarantine", "refuse", "defer")
+
+
+def conclude(events: Sequence[Told]) -> list[str]:
+    """Return the end of a story, or where it stands. events: in the order of time."""
+    lines = _decision(events)
+    for event in reversed(events):
+        ending = _ending(event)
+        if ending:
+            return [*lines, *ending, *_left_in_quarantine(events)]
+    return lines or ["Nothing has been decided yet."]
+
+
+def _decision(events: Sequence[Told]) -> list[str]:
+    judged = next((event for event in reversed(events) if event.kind == "judged"), None)
+    verdicts = judged.facts.get("verdicts") if judged else None
+    if judged is None or not isinstance(verdicts, Mapping):
+        return []
+    found = [verdict for verdict in verdicts.values() if isinstance(verdict, Mapping)]
+    worst = max(found, key=_severity, default=None)
+    reasons = tables(worst, "reasons") if worst is not None else []
+    if worst is None or _severity(worst) == 0 or not reasons:
+        return []
+    reason = reasons[0]
+    check = word(reason, "check")
+    action = word(worst, "action")
+    rule = f"[checks.{check}] of policy version {word(judged.facts, 'policy_version')}"
+    decided = f"The check {check} decided: {word(reason, 'result')} means {action} by {rule}."
+    return [f"{decided} Evidence: {word(reason, 'evidence', 'none noted')}", *_advice(check, action)]
+
+
+def _advice(check: str, action: str) -> list[str]:
+    if action == "defer":
+        return ["The sender need not do anything: the mail is tried again until the check can be made."]
+    return [_ADVICE[check]] if action in ("refuse", "quarantine") and check in _ADVICE else []
+
+
+def _severity(verdict: Facts) -> int:
+    action = verdict.get("action")
+    return _SEVERITY.index(action) if action in _SEVERITY else 0
+
+
+def _ending(event: Told) -> list[str]:
+    facts = event.facts
+    match event.kind:
+        case "session-refused" | "command-refused" | "answered":
+            return _refusal(event)
+        case "delivered":
+            return [f"Delivered: {word(facts, 'hop')} has it for {words(facts, 'recipients')}."]
+        case "failed":
+            return [f"Not delivered to {words(facts, 'recipients')}: {clause(facts, 'reason', 'no reason noted')}."]
+        case "retry":
+            when = moment(number(facts, "not_before"))
+            return [f"It waits and is tried again by itself, next at {when}. Nobody need do anything."]
+        case "quarantined":
+            return ["It was taken, and is held back instead of being delivered."]
+        case "deleted":
+            return ["An administrator deleted it; it is gone."]
+        case "released":
+            return ["An administrator released it; it is on its way to delivery."]
+        case "queued":
+            return ["It waits for delivery."]
+        case _:
+            return []
+
+
+def _refusal(event: Told) -> list[str]:
+    reply = word(event.facts, "reply")
+    reason = f" Reason: {clause(event.facts, 'reason')}." if event.facts.get("reason") else ""
+    match reply[:1]:
+        case "5":
+            ends = "its server reports that to its user, who may mend the cause and send again."
+            return [f"Refused for good ({reply}).{reason} The sender keeps the mail; {ends}"]
+        case "4":
+            return [
+                f"Refused for now ({reply}).{reason} The sender keeps the mail and its server tries again by itself."
+            ]
+        case "2":
+            return ["It was taken and is under way."]
+        case _:
+            return []
+
+
+def _left_in_quarantine(events: Sequence[Told]) -> list[str]:
+    """Copies that are still held, whatever became of the others."""
+    held: dict[str, Told] = {}
+    for event in events:
+        if event.kind == "quarantined":
+            held[event.id] = event
+        elif event.kind in ("released", "deleted"):
+            held.pop(event.id, None)
+    lines = []
+    for event in held.values():
+        who, why = words(event.facts, "recipients"), clause(event.facts, "reason")
+        lines.append(
+            f"In quarantine for {who} ({why}): look with `gatepost quarantine show {show(event.id)}`, "
+            f"let it go with `gatepost quarantine release {show(event.id)}`."
+        )
+    return lines

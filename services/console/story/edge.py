@@ -1,0 +1,62 @@
+"""What edge did, in sentences (PURE)."""
+
+from services.console.story.told import Facts, clause, client_of, number, sender_of, size, span, word, words
+
+_CLASSES = {
+    "2": "It was taken: from here on Gatepost answers for it.",
+    "4": "Temporary: the sender keeps the mail and its server tries again by itself.",
+    "5": "Final: the sender keeps the mail, and its server reports the failure to its user.",
+}
+
+
+def session_refused(facts: Facts) -> list[str]:
+    """A client that was not let in."""
+    listener, reason = word(facts, "listener"), clause(facts, "reason")
+    return [f"{client_of(facts)} connected to listener {listener} and was turned away: {reason}.", _told(facts)]
+
+
+def command_refused(facts: Facts) -> list[str]:
+    """A command that was answered with 4xx or 5xx."""
+    who = client_of(facts)
+    if facts.get("helo"):
+        who += f", which calls itself {word(facts, 'helo')},"
+    if facts.get("login"):
+        who += f" logged in as {word(facts, 'login')},"
+    where = f"{word(facts, 'command')} on listener {word(facts, 'listener')}"
+    lines = [f"{who} was refused at {where}: {clause(facts, 'reason')}."]
+    if facts.get("sender") is not None or facts.get("recipient"):
+        lines.append(f"Sender {sender_of(facts)}, recipient {word(facts, 'recipient', 'not named yet')}.")
+    return [*lines, _told(facts)]
+
+
+def received(facts: Facts) -> list[str]:
+    """A message that is complete and safe in the broker."""
+    login = f", logged in as {word(facts, 'login')}" if facts.get("login") else ""
+    tls = f"with {word(facts, 'tls')}" if facts.get("tls") else "without TLS"
+    who = f"{client_of(facts)} ({word(facts, 'helo', 'no name given')}{login})"
+    how_big = size(number(facts, "size_bytes"))
+    return [
+        f"A message {how_big} came from {who} on listener {word(facts, 'listener')} {tls}.",
+        f"From {sender_of(facts)} to {words(facts, 'recipients')}.",
+        f"Subject: {word(facts, 'subject', '(none)')} · Message-ID: {word(facts, 'message_id', '(none)')}",
+    ]
+
+
+def answered(facts: Facts) -> list[str]:
+    """What the client was told at the end of the message."""
+    verdict = word(facts, "verdict")
+    waited = span(number(facts, "waited_s"))
+    if verdict.startswith("none"):
+        why = f"no verdict had come after {waited} ({verdict.removeprefix('none').strip(': ') or 'no reason noted'})"
+    else:
+        why = f"the verdict was {verdict}, {waited} after the message was complete"
+    return [f"The client was told: {word(facts, 'reply')}", f"Because {why}.", *_meaning(facts)]
+
+
+def _told(facts: Facts) -> str:
+    return " ".join([f"The client was told: {clause(facts, 'reply')}.", *_meaning(facts)])
+
+
+def _meaning(facts: Facts) -> list[str]:
+    meaning = _CLASSES.get(str(facts.get("reply", ""))[:1])
+    return [meaning] if meaning else []

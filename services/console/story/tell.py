@@ -1,0 +1,67 @@
+"""The whole story of an id (PURE): events → lines in the order of time.
+
+Output: `tell`; and `in_short`, its end in a few sentences: which rule decided, on what evidence, who may do what now.
+On failure: none; a kind that this version does not know is told by its name and its facts.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+
+from services.console.story import content, delivery, edge
+from services.console.story.conclusion import conclude
+from services.console.story.told import Facts, Line, Told, show
+
+_TELLERS: dict[str, Callable[[Facts], list[str]]] = {
+    "session-refused": edge.session_refused,
+    "command-refused": edge.command_refused,
+    "received": edge.received,
+    "answered": edge.answered,
+    "checked": content.checked,
+    "judged": content.judged,
+    "dropped": content.dropped,
+    "queued": content.queued,
+    "quarantined": content.quarantined,
+    "retry": content.retry,
+    "split": delivery.split,
+    "attempt": delivery.attempt,
+    "delivered": delivery.delivered,
+    "failed": delivery.failed,
+    "dsn-sent": delivery.dsn_sent,
+    "dsn-withheld": delivery.dsn_withheld,
+    "released": delivery.released,
+    "deleted": delivery.deleted,
+}
+
+
+def tell(events: Iterable[Told]) -> list[Line]:
+    """Return the story of events, of one id or of a family of them, in the order of time."""
+    return [line for event in in_order(events) for line in _lines(event)]
+
+
+def in_short(events: Iterable[Told]) -> list[str]:
+    """Return how it ended or stands, in a few sentences."""
+    return conclude(in_order(events))
+
+
+def in_order(events: Iterable[Told]) -> Sequence[Told]:
+    """Return events by time; two of the same moment stand in the order in which the way of a mail passes them."""
+    places = {kind: place for place, kind in enumerate(_TELLERS)}
+    return sorted(events, key=lambda event: (event.at, places.get(event.kind, len(places))))
+
+
+def _lines(event: Told) -> list[Line]:
+    teller = _TELLERS.get(event.kind)
+    sentences = teller(event.facts) if teller else _unknown(event)
+    return [
+        Line(event.at, show(event.stage), event.id, sentence, detail=place > 0)
+        for place, sentence in enumerate(sentences)
+    ]
+
+
+def _unknown(event: Told) -> list[str]:
+    facts = [f"{show(name)}: {show(_flat(value))}" for name, value in event.facts.items()]
+    return [f"{show(event.kind)} (this version of Gatepost has no words for it)", *facts]
+
+
+def _flat(value: object) -> object:
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list) else value

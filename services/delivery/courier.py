@@ -1,0 +1,170 @@
+"""One attempt: a part of a message to its hop (I/O).
+
+Owns: from hop to hosts to session to transaction, or to the Maildir; trying the next host where one cannot be reached.
+Output: `Attempt`, always, within `ATTEMPT_S`.
+Standards: RFC 5321 §5.1 (trying hosts in order).
+On failure: what is not known is deferred.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
+
+import structlog
+
+from services.delivery import maildir
+from services.delivery.client.session import HopUnreachable, Session, Speech, Target, open_session
+from services.delivery.client.transaction import NotBegun, transact
+from services.delivery.hops import HopState
+from services.delivery.mx import Exchangers, NoHost, addresses_of
+from services.delivery.outcome import Attempt, Outcome, Status, same_for_all
+from services.delivery.route import Hop
+from shared.dns.answer import DnsTemporary, Resolver
+from shared.envelope import Envelope
+from shared.policy import DeliveryRules
+from shared.reply import Reply
+from shared.routes import RouteKind
+
+_log = structlog.get_logger()
+
+# No message is held longer (DESIGN §5 says five minutes).
+ATTEMPT_S = 230.0
+_SPEECH = {RouteKind.SMTP: Speech.SMTP, RouteKind.SMTPS: Speech.SMTPS, RouteKind.LMTP: Speech.LMTP}
+
+
+class Courier:
+    """Carries messages to hops. data_dir: where relative Maildir routes begin."""
+
+    def __init__(self, our_name: str, data_dir: Path, resolver: Resolver, exchangers: Exchangers) -> None:
+        self._our_name = our_name
+        self._data_dir = data_dir
+        self._resolver = resolver
+        self._exchangers = exchangers
+        self._disk = ThreadPoolExecutor(max_workers=8, thread_name_prefix="maildir")
+
+    def close(self) -> None:
+        """Let the threads that write to disk end."""
+        self._disk.shutdown(wait=True)
+
+    async def attempt(
+        self, hop: Hop, envelope: Envelope, message: bytes, state: HopState, rules: DeliveryRules
+    ) -> Attempt:
+        """Try to deliver and return what became of each recipient."""
+        try:
+            if hop.route.kind is RouteKind.MAILDIR:
+                return await self._to_maildir(hop, envelope, message)
+            return await self._to_server(hop, envelope, message, state, rules)
+        except NoHost as error:
+            return Attempt(same_for_all(envelope.recipients, error.reply))
+        except DnsTemporary as error:
+            reply = Reply(451, "4.4.3", f"DNS has no answer now: {error}")
+            return Attempt(same_for_all(envelope.recipients, reply), hop_failed=str(error))
+        except Exception as error:  # whatever it is, the message waits; the log has the rest
+            _log.exception("attempt-failed", id=envelope.id, hop=hop.key)
+            reply = Reply(451, "4.3.0", f"Local error in delivery ({type(error).__name__})")
+            return Attempt(same_for_all(envelope.recipients, reply), hop_failed=type(error).__name__)
+
+    async def _to_maildir(self, hop: Hop, envelope: Envelope, message: bytes) -> Attempt:
+        root = self._data_dir / hop.route.path
+        write = partial(maildir.deliver, root, envelope, message, self._our_name)
+        outcomes = await asyncio.get_running_loop().run_in_executor(self._disk, write)
+        return Attempt(outcomes, peer=str(root), final=True)
+
+    async def _to_server(
+        self, hop: Hop, envelope: Envelope, message: bytes, state: HopState, rules: DeliveryRules
+    ) -> Attempt:
+        deadline = asyncio.get_running_loop().time() + ATTEMPT_S
+        kept = state.pool.take()
+        while kept is not None:
+            try:
+                return await self._on(kept, envelope, message, state, rules, deadline)
+            except NotBegun:
+                kept = state.pool.take()
+        return await self._on_a_new_session(hop, envelope, message, state, rules, deadline)
+
+    async def _on_a_new_session(
+        self, hop: Hop, envelope: Envelope, message: bytes, state: HopState, rules: DeliveryRules, deadline: float
+    ) -> Attempt:
+        loop = asyncio.get_running_loop()
+        failure: HopUnreachable | None = None
+        for target in await self._targets(hop):
+            if loop.time() >= deadline:
+                break
+            try:
+                session = await open_session(target, self._our_name, rules.connect_timeout_s, deadline)
+            except HopUnreachable as error:
+                failure = error
+                continue
+            return await self._on(session, envelope, message, state, rules, deadline)
+        return _unreachable(envelope, failure)
+
+    async def _on(
+        self,
+        session: Session,
+        envelope: Envelope,
+        message: bytes,
+        state: HopState,
+        rules: DeliveryRules,
+        deadline: float,
+    ) -> Attempt:
+        try:
+            outcomes = await transact(session, envelope, message, deadline)
+        except BaseException:
+            session.wire.abort("given up")
+            raise
+        state.pool.give_back(session, rules.idle_timeout_s, rules.messages_per_connection)
+        return Attempt(
+            outcomes,
+            peer=str(session.target),
+            tls=session.tls,
+            relays_dsn=session.offered.dsn,
+            final=session.target.speech is Speech.LMTP,
+            hop_failed=_loss(outcomes),
+        )
+
+    async def _targets(self, hop: Hop) -> list[Target]:
+        route = hop.route
+        if route.kind is RouteKind.MX:
+            return await self._exchangers.targets(hop.domain)
+        if route.kind is RouteKind.LMTP_SOCKET:
+            return [Target(Speech.LMTP, "localhost", path=route.path)]
+        speech = _SPEECH[route.kind]
+        if _is_address(route.host):
+            return [Target(speech, route.host, route.host, route.port)]
+        found = await addresses_of(self._resolver, route.host)
+        if not found:
+            # A name in the policy that DNS does not know (yet) is an administrator's to mend: mail waits.
+            raise DnsTemporary(route.host, "A", "the host of the route has no address")
+        return [Target(speech, route.host, address, route.port) for address in found]
+
+
+def _unreachable(envelope: Envelope, failure: HopUnreachable | None) -> Attempt:
+    reason = str(failure) if failure is not None else "no host could be tried in time"
+    reply = failure.reply if failure is not None else None
+    if reply is None:
+        local = same_for_all(envelope.recipients, Reply(451, "4.4.1", reason))
+        return Attempt(local, peer=str(failure.target) if failure else "", hop_failed=reason)
+    # The host's own words, but deferred even if it says 5xx: it refuses us, not the message.
+    code = reply.code if reply.temporary else 451
+    enhanced = reply.enhanced if reply.temporary else "4.3.2"
+    said = Reply(code, enhanced, reply.text if reply.temporary else f"The host refuses connections: {reply}")
+    assert failure is not None
+    return Attempt(
+        same_for_all(envelope.recipients, said, remote=reply.temporary), peer=str(failure.target), hop_failed=reason
+    )
+
+
+def _loss(outcomes: tuple[Outcome, ...]) -> str | None:
+    """Return the reason if the hop said nothing at all of the message."""
+    silent = all(outcome.status is Status.DEFERRED and not outcome.remote for outcome in outcomes)
+    return outcomes[0].reply.text if outcomes and silent else None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,180 @@
+"""The hosts of a domain, as DNS names them, and which of them may be connected to (I/O: asks the resolver).
+
+Input: a domain or an address literal. Output: `Target`s in the order in which they are tried, at most ten.
+Standards: RFC 5321 §5.1 (MX, implicit MX, our own place in the list), RFC 7505 (null MX), RFC 6890 (special addresses).
+Decided here: DNS never leads us to loopback, private or link-local addresses, or to ourselves; only a configured route
+may name those. What is connected to is the address that was checked. IPv4 is tried before IPv6, whose reverse names and
+reputation are more often missing.
+On failure: DnsTemporary; NoHost for what no further try will mend.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from services.delivery.client.session import Speech, Target
+from shared.dns.answer import MX, BadName, DnsTemporary, Resolver
+from shared.reply import Reply
+
+SMTP_PORT = 25
+TARGETS_LIMIT = 10
+_NAT64 = ip_network("64:ff9b::/96")
+
+
+class NoHost(Exception):
+    """There is no host to deliver to, for good. reply: what the sender is told."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
+
+
+Shuffle = Callable[[list[MX]], None]
+
+
+class Exchangers:
+    """Finds the targets of domains. own_addresses: ours beside those of this machine (a proxy's, say)."""
+
+    def __init__(
+        self,
+        resolver: Resolver,
+        our_name: str,
+        own_addresses: Sequence[str] = (),
+        *,
+        allow_private: bool = False,
+        port: int = SMTP_PORT,
+        shuffle: Shuffle | None = None,
+    ) -> None:
+        self._resolver = resolver
+        self._our_name = our_name.lower()
+        self._own = frozenset(ip_address(text) for text in own_addresses)
+        self._allow_private = allow_private
+        self._port = port
+        self._shuffle = shuffle
+
+    async def targets(self, domain: str) -> list[Target]:
+        """Return whom to connect to for a domain. Raises DnsTemporary, NoHost."""
+        if domain.startswith("["):
+            return self._literal(domain)
+        try:
+            exchanges = await self._exchanges(domain)
+        except BadName:
+            raise NoHost(Reply(550, "5.1.2", f"{domain!r} is not a domain name")) from None
+        return await self._resolve(domain, exchanges)
+
+    async def _exchanges(self, domain: str) -> list[MX]:
+        answer = await self._resolver.lookup(domain, "MX")
+        found = list(answer.mx())
+        if not answer.exists:
+            raise NoHost(Reply(550, "5.1.2", f"The domain {domain} does not exist"))
+        # RFC 7505 §3: a single MX of "." means that the domain takes no mail.
+        if found and all(mx.exchange == "" for mx in found):
+            raise NoHost(Reply(556, "5.1.10", f"The domain {domain} takes no mail (null MX)"))
+        if not found:
+            # RFC 5321 §5.1: without any MX, the domain itself is the host.
+            return [MX(0, domain)]
+        if self._shuffle is not None:
+            # RFC 5321 §5.1: hosts of one preference are taken in random order, to spread the load.
+            self._shuffle(found)
+            found.sort(key=lambda mx: mx.preference)
+        return self._before_us([mx for mx in found if mx.exchange], domain)
+
+    def _before_us(self, found: list[MX], domain: str) -> list[MX]:
+        ours = [mx.preference for mx in found if mx.exchange == self._our_name]
+        if not ours:
+            return found
+        # RFC 5321 §5.1: if we are in the list, only hosts better than ourselves may be used, or mail would loop.
+        better = [mx for mx in found if mx.preference < min(ours)]
+        if not better:
+            raise NoHost(Reply(554, "5.4.6", f"Mail for {domain} loops back to this host: it needs a route here"))
+        return better
+
+    async def _resolve(self, domain: str, exchanges: Sequence[MX]) -> list[Target]:
+        targets: list[Target] = []
+        refused: list[str] = []
+        unknown: DnsTemporary | None = None
+        for mx in exchanges:
+            if len(targets) >= TARGETS_LIMIT:
+                break
+            try:
+                addresses = await addresses_of(self._resolver, mx.exchange)
+            except DnsTemporary as error:
+                unknown = error
+                continue
+            for address in addresses:
+                if self._is_allowed(address):
+                    targets.append(Target(Speech.SMTP, mx.exchange, address, self._port))
+                else:
+                    refused.append(f"{mx.exchange} [{address}]")
+        if targets:
+            return targets[:TARGETS_LIMIT]
+        if unknown is not None:
+            raise unknown
+        if refused:
+            raise NoHost(Reply(550, "5.4.4", f"DNS leads mail for {domain} to no public host: {', '.join(refused[:3])}"))
+        raise NoHost(Reply(550, "5.1.2", f"No mail server of the domain {domain} has an address"))
+
+    def _literal(self, domain: str) -> list[Target]:
+        text = domain[1:-1]
+        address = text[5:] if text[:5].lower() == "ipv6:" else text
+        try:
+            allowed = self._is_allowed(address)
+        except ValueError:
+            raise NoHost(Reply(550, "5.1.2", f"{domain} is not an address")) from None
+        if not allowed:
+            raise NoHost(Reply(550, "5.4.4", f"{domain} is no public host"))
+        return [Target(Speech.SMTP, address, address, self._port)]
+
+    def _is_allowed(self, text: str) -> bool:
+        address = ip_address(text)
+        if address in self._own:
+            return False
+        return self._allow_private or (is_public(address) and not is_of_this_machine(text))
+
+
+async def addresses_of(resolver: Resolver, host: str) -> tuple[str, ...]:
+    """Return a host's addresses, IPv4 first. Raises DnsTemporary if one kind failed and the other gave none."""
+    found: list[str] = []
+    failed: DnsTemporary | None = None
+    for answer in await asyncio.gather(
+        resolver.lookup(host, "A"), resolver.lookup(host, "AAAA"), return_exceptions=True
+    ):
+        if isinstance(answer, DnsTemporary):
+            failed = answer
+        elif isinstance(answer, BadName):
+            continue
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            found += answer.addresses()
+    if failed is not None and not found:
+        raise failed
+    return tuple(found)
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is a host of the public internet; addresses inside others count for themselves."""
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            # RFC 6052 §2.1: the last 32 bits.
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def is_of_this_machine(address: str) -> bool:
+    """Whether this machine has the address: only then can a socket be bound to it."""
+    return _can_bind(address) and not _can_bind("192.0.2.1")
+
+
+def _can_bind(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,160 @@
+"""Carrying out what follows from an attempt (I/O: publishes).
+
+Owns: retries, splits, notices and quarantine copies, each confirmed by the broker before the message is acknowledged by
+the consumer; and the events that tell of them.
+On failure: PublishError after a minute of trying; the message is then handed back and comes again. Trying on matters: a
+recipient that has the message already would get it twice.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import structlog
+
+from services.delivery import metrics
+from services.delivery.dsn import Reporter, write_dsn
+from services.delivery.outcome import Outcome
+from services.delivery.plan import Notice, Plan
+from services.delivery.ports import Publishes, Tells
+from services.delivery.retry import EARLY_S
+from services.delivery.route import Part
+from shared.broker.publish import PublishError
+from shared.broker.topology import DELIVERY_RUNGS_S, Exchange, Key, Queue, retry_queue, rung_for
+from shared.envelope import Envelope
+from shared.event import EventKind
+from shared.ids import new_id
+from shared.policy import RetryRules
+from shared.wire import ENVELOPE, MAIL_TYPE, QUARANTINE, QuarantineNote, mail_headers
+
+_log = structlog.get_logger()
+_PERSIST_S = 60.0
+_PAUSE_S = 1.0
+
+
+class Settlement:
+    """Puts plans into effect."""
+
+    def __init__(self, publisher: Publishes, events: Tells, our_name: str) -> None:
+        self._publisher = publisher
+        self._events = events
+        self._our_name = our_name
+
+    async def carry_out(self, plan: Plan, envelope: Envelope, message: bytes, hop: str, rules: RetryRules) -> None:
+        """Publish what a plan asks for. Raises PublishError."""
+        self._tell_ends(plan, envelope, hop)
+        for notice in plan.notices:
+            await self._send_notice(notice, envelope, message, rules)
+        if plan.withheld is not None:
+            metrics.WITHHELD.labels(plan.withheld.value).inc()
+            self._events.tell(envelope.id, EventKind.DSN_WITHHELD, reason=plan.withheld.value)
+        if plan.quarantined:
+            await self._quarantine(plan.quarantined, envelope, message)
+        if plan.retry is not None:
+            await self.park(plan.retry, message, plan.delay_s)
+            retry = plan.retry.retry
+            self._events.tell(
+                envelope.id,
+                EventKind.RETRY,
+                attempts=retry.attempts,
+                not_before=retry.not_before,
+                reason=retry.last_reply,
+            )
+
+    async def park(self, envelope: Envelope, message: bytes, wait_s: float) -> None:
+        """Put a message on the rung of the ladder that fits a wait. Raises PublishError."""
+        rung = retry_queue(Queue.DELIVERY, rung_for(wait_s + EARLY_S, DELIVERY_RUNGS_S))
+        await self._publish(Exchange.DELIVERY_RETRY, rung, message, mail_headers(envelope), envelope.id)
+
+    async def split(self, envelope: Envelope, message: bytes, parts: Sequence[Part]) -> None:
+        """Publish a message once per part. Raises PublishError."""
+        copies = [
+            replace(
+                envelope, id=new_id(), parent=envelope.id, hop=part.hop.key, recipients=part.recipients
+            )
+            for part in parts
+        ]
+        for copy in copies:
+            await self._publish(Exchange.DELIVERY, Key.DELIVERY, message, mail_headers(copy), copy.id)
+        metrics.SPLITS.inc()
+        into = [{"id": copy.id, "hop": copy.hop, "recipients": _addresses(copy)} for copy in copies]
+        self._events.tell(envelope.id, EventKind.SPLIT, into=into)
+
+    async def unreadable(self, body: bytes, headers: Mapping[str, object], message_id: str | None, cause: str) -> None:
+        """Put what is no mail of ours into quarantine as it came, with a note. Raises PublishError."""
+        note = QuarantineNote("unreadable", cause[:2000])
+        raw = headers.get(ENVELOPE)
+        kept = {ENVELOPE: raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw}
+        noted = {name: value for name, value in kept.items() if isinstance(value, str)} | _note_header(note)
+        fresh = message_id or new_id()
+        await self._publish(Exchange.QUARANTINE, Key.QUARANTINE, body, noted, fresh)
+        metrics.QUARANTINED.labels(note.reason).inc()
+        self._events.tell(fresh, EventKind.QUARANTINED, reason=note.reason, check="", evidence=note.evidence, recipients=[])
+
+    def _tell_ends(self, plan: Plan, envelope: Envelope, hop: str) -> None:
+        if plan.delivered:
+            self._events.tell(
+                envelope.id,
+                EventKind.DELIVERED,
+                hop=hop,
+                recipients=[outcome.recipient.address for outcome in plan.delivered],
+                reply=str(plan.delivered[0].reply),
+            )
+        for reply, recipients in _by_reply(plan.failed).items():
+            reason = "refused for good" if reply.startswith("5") else "given up: the lifetime is over"
+            self._events.tell(envelope.id, EventKind.FAILED, recipients=recipients, reply=reply, reason=reason)
+
+    async def _send_notice(self, notice: Notice, envelope: Envelope, message: bytes, rules: RetryRules) -> None:
+        reporter = Reporter(self._our_name, time.time(), rules.lifetime_s)
+        about, dsn = write_dsn(notice, envelope, message, reporter, new_id())
+        await self._publish(Exchange.DELIVERY, Key.DELIVERY, dsn, mail_headers(about), about.id)
+        metrics.NOTICES.labels(notice.action.value).inc()
+        self._events.tell(
+            envelope.id, EventKind.DSN_SENT, dsn_id=about.id, action=notice.action.value, to=envelope.sender
+        )
+
+    async def _quarantine(self, outcomes: Sequence[Outcome], envelope: Envelope, message: bytes) -> None:
+        kept = envelope.with_recipients(tuple(outcome.recipient for outcome in outcomes))
+        note = QuarantineNote("undeliverable", str(outcomes[0].reply))
+        await self._publish(Exchange.QUARANTINE, Key.QUARANTINE, message, mail_headers(kept, note=note), envelope.id)
+        metrics.QUARANTINED.labels(note.reason).inc()
+        self._events.tell(
+            envelope.id,
+            EventKind.QUARANTINED,
+            reason=note.reason,
+            check="",
+            evidence=note.evidence,
+            recipients=_addresses(kept),
+        )
+
+    async def _publish(
+        self, exchange: Exchange, key: str, body: bytes, headers: Mapping[str, str], message_id: str
+    ) -> None:
+        give_up_at = time.monotonic() + _PERSIST_S
+        while True:
+            try:
+                await self._publisher.publish(
+                    exchange.value, str(key), body, headers=headers, message_type=MAIL_TYPE, message_id=message_id
+                )
+                return
+            except PublishError as error:
+                if time.monotonic() >= give_up_at:
+                    raise
+                _log.warning("publish-tried-again", id=message_id, exchange=exchange.value, cause=error.reason)
+                await asyncio.sleep(_PAUSE_S)
+
+
+def _note_header(note: QuarantineNote) -> dict[str, str]:
+    return {QUARANTINE: encode_note(note)}
+
+
+def _addresses(envelope: Envelope) -> list[str]:
+    return [recipient.address for recipient in envelope.recipients]
+
+
+def _by_reply(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        groups.setdefault(str(outcome.reply), []).append(outcome.recipient.address)
+    return groups

@@ -1,0 +1,1 @@
+"""Logging in: mechanisms, accounts and passwords."""

@@ -1,0 +1,53 @@
+"""Why edge refuses, from a closed list, and what the client is told (PURE)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.reply import Reply
+
+
+class RefusalReason(StrEnum):
+    """The reasons; their values stand in logs, trace and metrics."""
+
+    TOO_MANY_CONNECTIONS = "too-many-connections"
+    BROKER_UNAVAILABLE = "broker-unavailable"
+    SHUTTING_DOWN = "shutting-down"
+    PROXY_HEADER = "proxy-header"
+    TOO_MANY_ERRORS = "too-many-errors"
+    TOO_MANY_COMMANDS = "too-many-commands"
+    TOO_MANY_AUTH_FAILURES = "too-many-auth-failures"
+    TLS_REQUIRED = "tls-required"
+    LOGIN_REQUIRED = "login-required"
+    LOGIN_FAILED = "login-failed"
+    CLIENT_NOT_LISTED = "client-not-listed"
+    SENDER_SYNTAX = "sender-syntax"
+    SENDER_NOT_OWNED = "sender-not-owned"
+    RECIPIENT_SYNTAX = "recipient-syntax"
+    RECIPIENT_UNKNOWN = "recipient-unknown"
+    RECIPIENT_ROUTED = "recipient-routed"
+    RELAY_DENIED = "relay-denied"
+    TOO_MANY_RECIPIENTS = "too-many-recipients"
+    ENVELOPE_TOO_LARGE = "envelope-too-large"
+    MESSAGE_TOO_LARGE = "message-too-large"
+    NO_ROOM = "no-room"
+    BARE_LINE_END = "bare-cr-or-lf"
+    NUL = "nul"
+    HOP_COUNT = "hop-count"
+    SAME_RECIPIENT_AGAIN = "same-recipient-again"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal. reply: without the id, which the handler adds."""
+
+    reason: RefusalReason
+    reply: Reply
+
+    def reply_with(self, refusal_id: str) -> Reply:
+        """Return the reply that names the id of this refusal."""
+        return Reply(self.reply.code, self.reply.enhanced, f"{self.reply.text} [{refusal_id}]")
+
+
+def refuse(reason: RefusalReason, code: int, enhanced: str, text: str) -> Refusal:
+    """Return a refusal."""
+    return Refusal(reason, Reply(code, enhanced, text))

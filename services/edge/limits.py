@@ -1,0 +1,95 @@
+"""What all sessions of this process share: the budget of octets in flight, and how many sessions there are."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Protocol
+
+# How often deadlines are looked at: one timer for all sessions instead of one per command.
+SWEEP_S = 0.2
+
+
+class ByteBudget:
+    """Octets of messages that are being received or handed over. The limit may change with the policy."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+    @property
+    def room(self) -> int:
+        """How many octets are left."""
+        return max(0, self.limit - self.used)
+
+    def reserve(self, octets: int) -> bool:
+        """Take octets, or say that there are not enough."""
+        if self.used + octets > self.limit:
+            return False
+        self.used += octets
+        return True
+
+    def release(self, octets: int) -> None:
+        """Give back what was taken."""
+        self.used -= octets
+        assert self.used >= 0
+
+
+class Timed(Protocol):
+    """A session with a deadline."""
+
+    deadline: float
+
+    def expire(self) -> None:
+        """Called once its deadline has passed."""
+
+    def end_soon(self) -> None:
+        """Called at shutdown: end as soon as nothing is under way."""
+
+
+class Sessions:
+    """The open sessions; looks at their deadlines a few times a second."""
+
+    def __init__(self) -> None:
+        self._open: set[Timed] = set()
+        self._none = asyncio.Event()
+        self._none.set()
+        self._timer: asyncio.TimerHandle | None = None
+        self.draining = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[Timed]:
+        return iter(tuple(self._open))
+
+    def add(self, session: Timed) -> None:
+        """Note a session that began."""
+        self._open.add(session)
+        self._none.clear()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
+
+    def remove(self, session: Timed) -> None:
+        """Forget a session that ended."""
+        self._open.discard(session)
+        if not self._open:
+            self._none.set()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Have every session end when it has finished what is under way; return whether all did in time."""
+        self.draining = True
+        for session in self:
+            session.end_soon()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._none.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for session in self:
+            if session.deadline <= now:
+                session.expire()
+        self._timer = loop.call_later(SWEEP_S, self._sweep) if self._open else None

@@ -1,0 +1,22 @@
+#!/bin/sh
+# make test-compose: the containers, proven on a real Docker engine with Compose 1.29 and v2.
+#
+# Images are stand-ins from Debian packages; GATEPOST_PULL=1 takes the public ones instead.
+# Arguments go to pytest. GATEPOST_COMPOSE="docker-compose" (or another command) tries that Compose alone.
+set -eu
+cd "$(dirname "$0")/../.."
+
+if [ "${1:-}" != inside ]; then
+    tests/compose/install.sh
+    exec tests/compose/engine.sh "$0" inside "$@"
+fi
+shift
+
+export GATEPOST_COMPOSE_V2="${GATEPOST_COMPOSE_V2:-/var/tmp/gatepost-standins/docker-compose-v2}"
+if [ -z "${GATEPOST_PULL:-}" ]; then
+    tests/compose/standins.sh
+fi
+began=$(date +%s)
+tests/compose/build_image.sh >/tmp/gatepost-image.log 2>&1 || { tail -n 40 /tmp/gatepost-image.log >&2; exit 1; }
+echo "compose: gatepost:local: $(($(date +%s) - began)) s"
+exec .venv/bin/python -m pytest tests/compose -m compose -v "$@"

@@ -1,0 +1,83 @@
+"""How the containers stand: healthy, without root, closed, each with its own secrets."""
+
+import json
+import ssl
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.compose.conftest import SCALE
+from tests.compose.containers import Containers
+
+pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(600)]
+
+LASTING = ("haproxy", "edge", "content", "delivery", "console", "rabbitmq", "clamav", "redis", "postgres")
+ONE_SHOTS = ("secrets", "installer")
+PUBLISHED = {"haproxy": {"2525/tcp", "2587/tcp", "2465/tcp"}, "rabbitmq": {"15671/tcp"}}
+
+
+def test_every_container_becomes_healthy(gateway: Containers) -> None:
+    gateway.wait_healthy(*LASTING)
+    assert [len(gateway.of(stage)) for stage in ("edge", "content", "delivery")] == [2, 2, 2]
+
+
+def test_one_shots_end_well(gateway: Containers) -> None:
+    for service in ONE_SHOTS:
+        (container,) = gateway.of(service, running=False)
+        assert gateway.engine("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", container).strip() == "exited 0"
+
+
+def test_nothing_is_published_but_smtp_and_the_console_on_loopback(gateway: Containers) -> None:
+    for service in LASTING:
+        for container in gateway.of(service):
+            shown = json.loads(gateway.engine("inspect", "-f", "{{json .NetworkSettings.Ports}}", container))
+            published = {port: hosts for port, hosts in shown.items() if hosts}
+            assert set(published) == PUBLISHED.get(service, set()), service
+            assert all(host["HostIp"] == "127.0.0.1" for hosts in published.values() for host in hosts)
+
+
+def test_no_lasting_container_has_root_or_a_writable_root(gateway: Containers) -> None:
+    for service in LASTING:
+        for container in gateway.of(service):
+            shown = gateway.engine(
+                "inspect",
+                "-f",
+                "{{.HostConfig.ReadonlyRootfs}} {{json .HostConfig.CapDrop}} {{json .HostConfig.CapAdd}} {{.HostConfig.SecurityOpt}}",
+                container,
+            )
+            assert shown.split() == ["true", '["ALL"]', "null", "[no-new-privileges:true]"], service
+            assert gateway.engine("exec", container, "sh", "-c", "id -u").strip() != "0", service
+
+
+def test_secrets_are_for_their_container_alone(gateway: Containers) -> None:
+    for service in ("edge", "content", "delivery", "console", "rabbitmq", "redis", "postgres"):
+        container = gateway.of(service)[0]
+        owner = gateway.engine("exec", container, "sh", "-c", "id -u").strip()
+        shown = gateway.engine("exec", container, "sh", "-c", "stat -c '%u %a' /run/gatepost /run/gatepost/*")
+        assert set(shown.splitlines()) == {f"{owner} 700", f"{owner} 400"}, service
+
+
+def test_rabbitmq_console_speaks_tls_and_knows_no_guest(gateway: Containers) -> None:
+    # The authority is the gateway's own; the certificate is for localhost, too.
+    authority = gateway.engine("exec", gateway.of("rabbitmq")[0], "cat", "/run/gatepost/ca.pem")
+    context = ssl.create_default_context(cadata=authority)
+    request = urllib.request.Request(
+        f"https://localhost:{gateway.ports.rabbitmq}/api/whoami", headers={"Authorization": "Basic Z3Vlc3Q6Z3Vlc3Q="}
+    )
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(request, timeout=10, context=context)
+
+
+def test_redis_asks_for_its_password(gateway: Containers) -> None:
+    assert "NOAUTH" in gateway.engine("exec", gateway.of("redis")[0], "redis-cli", "ping")
+
+
+def test_up_again_keeps_secrets_and_containers(gateway: Containers) -> None:
+    def state() -> list[object]:
+        secret = gateway.engine("exec", gateway.of("edge")[0], "cat", "/run/gatepost/broker-password")
+        return [secret, *(sorted(gateway.of(service)) for service in LASTING)]
+
+    before = state()
+    gateway.compose("up", "--detach", "--no-build", *SCALE)
+    assert state() == before

@@ -1,0 +1,43 @@
+"""Both databases for the console's tests, a recorder that runs, and mail as the stages send it."""
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.console.database import Database
+from tests.integration.console.postgres import Postgres, private_cluster
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One private cluster for the session."""
+    for cluster in private_cluster():
+        if cluster is None:
+            pytest.skip("PostgreSQL is not installed")
+        yield cluster
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """A migrated database of each kind."""
+    if request.param == "sqlite":
+        url = f"sqlite+aiosqlite:///{tmp_path}/gatepost.db"
+    else:
+        url = await request.getfixturevalue("postgres").fresh(f"test{next(_numbers)}")
+    made = Database(url)
+    await made.migrate()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
+    """A migrated SQLite database."""
+    made = Database(f"sqlite+aiosqlite:///{tmp_path}/gatepost.db")
+    await made.migrate()
+    yield made
+    await made.close()

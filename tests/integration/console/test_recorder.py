@@ -1,0 +1,232 @@
+"""The recorder on a real broker, into SQLite and PostgreSQL."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from sqlalchemy import Table, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.console.database import Database
+from services.console.recorder import Recorder
+from services.console.tables import events, messages, quarantine, unreadable
+from shared.broker.connect import Link, open_connection
+from shared.broker.events import EVENTS_TYPE, EventSender
+from shared.broker.publish import Publisher
+from shared.broker.topology import Exchange, Key, Queue
+from shared.event import EventKind, Stage, encode_events
+from shared.ids import new_id
+from shared.wire import MAIL_TYPE, mail_headers
+from tests.integration.console.mail import MESSAGE, NOTE, delivered_story, envelope
+from tests.integration.console.postgres import Postgres
+from tests.rabbit import Rabbit
+
+
+@contextlib.asynccontextmanager
+async def recording(rabbit: Rabbit, database: Database) -> AsyncIterator[Recorder]:
+    link = Link(rabbit.settings("console"), "test-recorder")
+    recorder = Recorder(link, database)
+    recorder.start()
+    link.start()
+    try:
+        async with asyncio.timeout(10):
+            await link.wait_up()
+        yield recorder
+    finally:
+        await recorder.close(deadline_s=3)
+        await link.close()
+
+
+@contextlib.asynccontextmanager
+async def publishing(rabbit: Rabbit, user: str) -> AsyncIterator[Publisher]:
+    link = Link(rabbit.settings(user), f"test-{user}")
+    publisher = Publisher(link)
+    link.start()
+    try:
+        yield publisher
+    finally:
+        await link.close()
+
+
+async def tell(publisher: Publisher, body: bytes) -> None:
+    await publisher.publish(Exchange.EVENTS.value, Key.EVENTS.value, body, message_type=EVENTS_TYPE)
+
+
+async def until(holds: Callable[[], Awaitable[bool]], deadline_s: float = 20) -> None:
+    """Wait for what another process does; there is no event to wait for but its row."""
+    async with asyncio.timeout(deadline_s):
+        while not await holds():
+            await asyncio.sleep(0.05)
+
+
+async def count(database: Database, table: Table) -> int:
+    async with database.reading() as connection:
+        return (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+
+
+async def waiting(rabbit: Rabbit, queue: Queue) -> int:
+    """How many messages wait in a queue, not counting those that a consumer holds."""
+    connection = await open_connection(rabbit.settings("admin"), "test-count")
+    try:
+        channel = await connection.channel()
+        declared = await channel.declare_queue(queue.value, passive=True)
+        return declared.declaration_result.message_count or 0
+    finally:
+        await connection.close()
+
+
+async def test_what_the_stages_tell_becomes_rows_and_one_summary(rabbit: Rabbit, database: Database) -> None:
+    message_id = new_id()
+    async with recording(rabbit, database), publishing(rabbit, "edge") as publisher:
+        sender = EventSender(publisher, Stage.EDGE)
+        sender.start()
+        sender.tell(message_id, EventKind.RECEIVED, sender="a@example.org", recipients=["demo@gatepost.test"])
+        sender.tell(message_id, EventKind.ANSWERED, reply="550 5.7.1 no", waited_s=0.1, verdict="refuse")
+        await until(lambda: _has(database, events, 2))
+        await sender.close()
+    async with database.reading() as connection:
+        row = (await connection.execute(select(messages))).one()
+    assert (row.id, row.state, row.sender, row.recipients) == (
+        message_id, "refused", "a@example.org", "demo@gatepost.test",
+    )  # fmt: skip
+
+
+async def test_a_batch_that_comes_twice_is_written_once(rabbit: Rabbit, database: Database) -> None:
+    body = encode_events(delivered_story(new_id()))
+    async with recording(rabbit, database), publishing(rabbit, "edge") as publisher:
+        await tell(publisher, body)
+        await until(lambda: _has(database, events, 7))
+        await tell(publisher, body)
+        await tell(publisher, encode_events(delivered_story(new_id())))
+        await until(lambda: _has(database, events, 14))
+    assert await count(database, messages) == 2
+
+
+async def test_parts_of_a_story_may_come_in_any_order(rabbit: Rabbit, database: Database) -> None:
+    story = delivered_story(new_id())
+    async with recording(rabbit, database), publishing(rabbit, "edge") as publisher:
+        for part in reversed(story):
+            await tell(publisher, encode_events([part]))
+            await until(lambda part=part: _has(database, events, len(story) - story.index(part)))  # type: ignore[misc]
+    async with database.reading() as connection:
+        row = (await connection.execute(select(messages))).one()
+    assert (row.state, row.verdict, row.subject, row.first_seen, row.last_seen) == (
+        "delivered", "accept", "Grüße", story[0].at, story[-1].at,
+    )  # fmt: skip
+
+
+async def test_quarantined_mail_is_kept_byte_for_byte_with_its_reason(rabbit: Rabbit, database: Database) -> None:
+    mail = envelope(new_id())
+    async with recording(rabbit, database), publishing(rabbit, "content") as publisher:
+        for _ in range(2):
+            await publisher.publish(
+                Exchange.QUARANTINE.value, Key.QUARANTINE.value, MESSAGE,
+                headers=mail_headers(mail, note=NOTE), message_type=MAIL_TYPE, message_id=mail.id,
+            )  # fmt: skip
+        await until(lambda: _has(database, quarantine, 1))
+    async with database.reading() as connection:
+        row = (await connection.execute(select(quarantine))).one()
+    assert (row.id, row.reason, row.check, row.message, row.state) == (
+        mail.id, "infected", "antivirus", MESSAGE, "held",
+    )  # fmt: skip
+    assert (row.sender, row.recipients, row.subject) == ("m@example.org", "demo@gatepost.test", "Grüße")
+
+
+async def test_what_the_broker_dead_letters_is_kept_as_poison(rabbit: Rabbit, database: Database) -> None:
+    mail = envelope(new_id())
+    async with publishing(rabbit, "content") as publisher:
+        await publisher.publish(
+            Exchange.DELIVERY.value, Key.DELIVERY.value, MESSAGE,
+            headers=mail_headers(mail), message_type=MAIL_TYPE, message_id=mail.id,
+        )  # fmt: skip
+    connection = await open_connection(rabbit.settings("delivery"), "test-rejects")
+    channel = await connection.channel()
+    taken = await (await channel.get_queue(Queue.DELIVERY.value, ensure=False)).get(timeout=5)
+    await taken.reject(requeue=False)
+    await connection.close()
+    async with recording(rabbit, database):
+        await until(lambda: _has(database, quarantine, 1))
+    async with database.reading() as reader:
+        row = (await reader.execute(select(quarantine))).one()
+    assert (row.id, row.reason, row.message) == (mail.id, "poison", MESSAGE)
+    assert "gatepost.delivery" in row.evidence
+
+
+async def test_quarantined_mail_that_nobody_can_parse_is_kept(rabbit: Rabbit, database: Database) -> None:
+    async with recording(rabbit, database), publishing(rabbit, "content") as publisher:
+        await publisher.publish(
+            Exchange.QUARANTINE.value, Key.QUARANTINE.value, b"\0\xffrubbish",
+            headers={"envelope": '{"id": 7}', "quarantine": "[", "n\u00fcll": "a\0b"}, message_type="other\0",
+        )  # fmt: skip
+        await until(lambda: _has(database, quarantine, 1))
+    async with database.reading() as connection:
+        row = (await connection.execute(select(quarantine))).one()
+    assert (row.message, row.reason, row.state) == (b"\0\xffrubbish", "unreadable", "held")
+
+
+async def test_a_batch_that_nobody_can_parse_is_kept_and_holds_nothing_up(rabbit: Rabbit, database: Database) -> None:
+    async with recording(rabbit, database), publishing(rabbit, "edge") as publisher:
+        await tell(publisher, b"[{}]")
+        await tell(publisher, encode_events(delivered_story(new_id())))
+        await until(lambda: _has(database, events, 7))
+        await until(lambda: _has(database, unreadable, 1))
+    assert await waiting(rabbit, Queue.EVENTS) == 0
+
+
+async def test_while_the_tables_take_nothing_events_stay_in_the_broker(rabbit: Rabbit, database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.execute(text("ALTER TABLE events RENAME TO away"))
+    async with recording(rabbit, database) as recorder, publishing(rabbit, "edge") as publisher:
+        await tell(publisher, encode_events(delivered_story(new_id())))
+        await until(lambda: _is(lambda: not recorder.database_works))
+        async with database.writing() as connection:
+            await connection.execute(text("ALTER TABLE away RENAME TO events"))
+        await until(lambda: _has(database, events, 7))
+        await until(lambda: _is(lambda: recorder.database_works))
+    assert await count(database, unreadable) == 0
+
+
+async def test_a_database_that_stops_costs_nothing(rabbit: Rabbit, postgres: Postgres) -> None:
+    database = Database(await postgres.fresh("outage"))
+    await database.migrate()
+    mail = envelope(new_id())
+    async with recording(rabbit, database) as recorder, publishing(rabbit, "content") as publisher:
+        await tell(publisher, encode_events(delivered_story(new_id())))
+        await until(lambda: _has(database, events, 7))
+        postgres.stop()
+        try:
+            await tell(publisher, encode_events(delivered_story(new_id())))
+            await publisher.publish(
+                Exchange.QUARANTINE.value, Key.QUARANTINE.value, MESSAGE,
+                headers=mail_headers(mail, note=NOTE), message_type=MAIL_TYPE, message_id=mail.id,
+            )  # fmt: skip
+            await until(lambda: _is(lambda: not recorder.database_works))
+        finally:
+            postgres.start()
+        await until(lambda: _has(database, events, 14))
+        await until(lambda: _has(database, quarantine, 1))
+        await until(lambda: _is(lambda: recorder.database_works))
+    await database.close()
+
+
+async def test_what_the_recorder_has_not_written_comes_again(rabbit: Rabbit, database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.execute(text("ALTER TABLE events RENAME TO away"))
+    async with recording(rabbit, database) as recorder, publishing(rabbit, "edge") as publisher:
+        await tell(publisher, encode_events(delivered_story(new_id())))
+        await until(lambda: _is(lambda: not recorder.database_works))
+    async with database.writing() as connection:
+        await connection.execute(text("ALTER TABLE away RENAME TO events"))
+    async with recording(rabbit, database):
+        await until(lambda: _has(database, events, 7))
+
+
+async def _has(database: Database, table: Table, rows: int) -> bool:
+    try:
+        return await count(database, table) >= rows
+    except (OSError, SQLAlchemyError):  # while it is stopped
+        return False
+
+
+async def _is(holds: Callable[[], bool]) -> bool:
+    return holds()
