@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clamd import Clamd
 from tests.rabbit import Rabbit
 
 
@@ -17,11 +18,24 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
         yield node
     finally:
         # Nobody needs its data any more: an orderly stop would cost six seconds.
-        node.kill()
+        node.node.kill()
+
+
+@pytest.fixture(scope="session")
+def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
+    """One private clamd that knows the EICAR test file."""
+    engine = Clamd(tmp_path_factory.mktemp("clamd"))
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.kill()
 
 
 @pytest.fixture(autouse=True)
-def _empty_queues(request: pytest.FixtureRequest) -> None:
-    """Begin each test that uses RabbitMQ with empty queues and streams."""
+def _engines_as_new(request: pytest.FixtureRequest) -> None:
+    """Begin each test that uses RabbitMQ with empty queues and streams, and each that uses clamd with one that runs."""
     if "rabbit" in request.fixturenames:
         request.getfixturevalue("rabbit").purge()
+    if "clamd" in request.fixturenames and not request.getfixturevalue("clamd").is_up:
+        request.getfixturevalue("clamd").start()

@@ -31,22 +31,13 @@ class Holder:
     needs_ca: bool = True
 
 
+STAGES = ("edge", "content", "delivery", "console")
 HOLDERS = (
     Holder("edge", SERVICE_UID, (("broker-password", "broker-edge"), ("loop-key", "loop-key"))),
     Holder("content", SERVICE_UID, (("broker-password", "broker-content"),)),
     Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"),)),
     Holder("console", SERVICE_UID, (("broker-password", "broker-console"),)),
-    Holder(
-        "installer",
-        SERVICE_UID,
-        (
-            ("broker-admin-password", "broker-admin"),
-            ("broker-edge-password", "broker-edge"),
-            ("broker-content-password", "broker-content"),
-            ("broker-delivery-password", "broker-delivery"),
-            ("broker-console-password", "broker-console"),
-        ),
-    ),
+    Holder("installer", SERVICE_UID, (("admin-password", "broker-admin"), ("broker-password", "broker-console"))),
     Holder("rabbitmq", ENGINE_UID, (("admin-password", "broker-admin"),), ("rabbitmq", "localhost", "127.0.0.1")),
     Holder("redis", ENGINE_UID, (("password", "redis"),), needs_ca=False),
     Holder("postgres", ENGINE_UID, (("password", "database"),), needs_ca=False),
@@ -110,6 +101,10 @@ def write_composed(volumes: Volumes) -> None:
     database = f"postgresql://gatepost:{password(volumes.vault(), 'database')}@postgres:5432/gatepost"
     for name in ("console", "installer"):
         volumes.write(by_name[name], "database-url", database.encode())
+    for stage in STAGES:
+        # What `gatepost topology apply` reads of each service's settings: its broker user.
+        broker = f'[broker]\nuser = "{stage}"\npassword = "{password(volumes.vault(), f"broker-{stage}")}"\n'
+        volumes.write(by_name["installer"], f"{stage}.toml", broker.encode())
     admin = f"default_user = gatepost-admin\ndefault_pass = {password(volumes.vault(), 'broker-admin')}\n"
     volumes.write(by_name["rabbitmq"], "admin.conf", admin.encode())
     redis = f"requirepass {password(volumes.vault(), 'redis')}\n"

@@ -15,9 +15,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import IO
 
+from infra.local.foreground import run_until_told
 from infra.local.ports import is_listening
 from shared.settings import Section, read_private_toml
 
@@ -224,23 +224,7 @@ def _children(pid: int) -> list[int]:
 
 def main() -> None:
     """Run a node until SIGTERM or SIGINT (exit 0), or until it ends by itself (exit 1)."""
-    node = Node(NodeSettings.model_validate(read_private_toml(Path(sys.argv[1]))), own_group=False)
-    told: list[int] = []
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        told.append(number)
-        node.terminate()
-
-    # Between a signal and `start` lies nothing that could miss it: a node that is not there yet is ended by `stop`.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    try:
-        node.start()
-        if not told:
-            node.wait_end()
-    finally:
-        node.stop()
-    sys.exit(0 if told else 1)
+    run_until_told(Node(NodeSettings.model_validate(read_private_toml(Path(sys.argv[1]))), own_group=False))
 
 
 if __name__ == "__main__":

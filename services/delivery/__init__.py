@@ -1,1 +1,1 @@
-"""The delivery stage: from the queue to the next hop, again when it must be, and a word to the sender where one is due."""
+"""The delivery stage: from the queue to the next hop, again when need be, and a word to the sender where one is due."""

@@ -7,7 +7,9 @@ On failure: what is not known is deferred.
 """
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -34,14 +36,34 @@ ATTEMPT_S = 230.0
 _SPEECH = {RouteKind.SMTP: Speech.SMTP, RouteKind.SMTPS: Speech.SMTPS, RouteKind.LMTP: Speech.LMTP}
 
 
-class Courier:
-    """Carries messages to hops. data_dir: where relative Maildir routes begin."""
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """What is to be carried where. deadline: loop time."""
 
-    def __init__(self, our_name: str, data_dir: Path, resolver: Resolver, exchangers: Exchangers) -> None:
+    hop: Hop
+    envelope: Envelope
+    message: bytes
+    state: HopState
+    rules: DeliveryRules
+    deadline: float
+
+
+class Courier:
+    """Carries messages to hops. data_dir: where relative Maildir routes begin. source_address: None leaves it open."""
+
+    def __init__(
+        self,
+        our_name: str,
+        data_dir: Path,
+        resolver: Resolver,
+        exchangers: Exchangers,
+        source_address: str | None = None,
+    ) -> None:
         self._our_name = our_name
         self._data_dir = data_dir
         self._resolver = resolver
         self._exchangers = exchangers
+        self._source_address = source_address
         self._disk = ThreadPoolExecutor(max_workers=8, thread_name_prefix="maildir")
 
     def close(self) -> None:
@@ -55,7 +77,8 @@ class Courier:
         try:
             if hop.route.kind is RouteKind.MAILDIR:
                 return await self._to_maildir(hop, envelope, message)
-            return await self._to_server(hop, envelope, message, state, rules)
+            deadline = asyncio.get_running_loop().time() + ATTEMPT_S
+            return await self._to_server(_Errand(hop, envelope, message, state, rules, deadline))
         except NoHost as error:
             return Attempt(same_for_all(envelope.recipients, error.reply))
         except DnsTemporary as error:
@@ -72,49 +95,35 @@ class Courier:
         outcomes = await asyncio.get_running_loop().run_in_executor(self._disk, write)
         return Attempt(outcomes, peer=str(root), final=True)
 
-    async def _to_server(
-        self, hop: Hop, envelope: Envelope, message: bytes, state: HopState, rules: DeliveryRules
-    ) -> Attempt:
-        deadline = asyncio.get_running_loop().time() + ATTEMPT_S
-        kept = state.pool.take()
-        while kept is not None:
-            try:
-                return await self._on(kept, envelope, message, state, rules, deadline)
-            except NotBegun:
-                kept = state.pool.take()
-        return await self._on_a_new_session(hop, envelope, message, state, rules, deadline)
+    async def _to_server(self, errand: _Errand) -> Attempt:
+        while (kept := errand.state.pool.take()) is not None:
+            # What a kept session turned out not to have heard is safe to say again.
+            with contextlib.suppress(NotBegun):
+                return await self._on(kept, errand)
+        return await self._on_a_new_session(errand)
 
-    async def _on_a_new_session(
-        self, hop: Hop, envelope: Envelope, message: bytes, state: HopState, rules: DeliveryRules, deadline: float
-    ) -> Attempt:
-        loop = asyncio.get_running_loop()
+    async def _on_a_new_session(self, errand: _Errand) -> Attempt:
         failure: HopUnreachable | None = None
-        for target in await self._targets(hop):
-            if loop.time() >= deadline:
+        for target in await self._targets(errand.hop):
+            if asyncio.get_running_loop().time() >= errand.deadline:
                 break
             try:
-                session = await open_session(target, self._our_name, rules.connect_timeout_s, deadline)
+                session = await open_session(
+                    target, self._our_name, errand.rules.connect_timeout_s, errand.deadline, self._source_address
+                )
             except HopUnreachable as error:
                 failure = error
                 continue
-            return await self._on(session, envelope, message, state, rules, deadline)
-        return _unreachable(envelope, failure)
+            return await self._on(session, errand)
+        return _unreachable(errand.envelope, failure)
 
-    async def _on(
-        self,
-        session: Session,
-        envelope: Envelope,
-        message: bytes,
-        state: HopState,
-        rules: DeliveryRules,
-        deadline: float,
-    ) -> Attempt:
+    async def _on(self, session: Session, errand: _Errand) -> Attempt:
         try:
-            outcomes = await transact(session, envelope, message, deadline)
+            outcomes = await transact(session, errand.envelope, errand.message, errand.deadline)
         except BaseException:
             session.wire.abort("given up")
             raise
-        state.pool.give_back(session, rules.idle_timeout_s, rules.messages_per_connection)
+        errand.state.pool.give_back(session, errand.rules.idle_timeout_s, errand.rules.messages_per_connection)
         return Attempt(
             outcomes,
             peer=str(session.target),

@@ -110,9 +110,7 @@ def _message_fields(about: Envelope, reporter: Reporter) -> list[tuple[str, str]
     return [*fields, ("Arrival-Date", _date(about.received_at))]
 
 
-def _recipient_fields(
-    action: Action, outcome: Outcome, about: Envelope, reporter: Reporter
-) -> list[tuple[str, str]]:
+def _recipient_fields(action: Action, outcome: Outcome, about: Envelope, reporter: Reporter) -> list[tuple[str, str]]:
     recipient = outcome.recipient
     fields = []
     if recipient.orcpt:

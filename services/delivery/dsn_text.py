@@ -1,6 +1,6 @@
 """What a delivery status notification says to a person (PURE).
 
-Output: plain text, lines ended by CRLF: what happened, to whom, in the next hop's own words, and what the sender can do.
+Output: plain text in CRLF lines: what happened, to whom, in the next hop's own words, and what the sender can do.
 """
 
 from services.delivery.outcome import Outcome, enhanced_of

@@ -1,9 +1,9 @@
 """Who may go to a hop now, and who comes again later (no sockets; the clock is passed in).
 
 Owns: a hop's places (at most as many transactions as the policy gives connections), and what is known of its health.
-A new hop begins with two places and earns more, so that a dead or slow one never holds many of the stage's messages. One
-that cannot be reached is left alone for growing pauses, after which one message tries. A message waits for a place for a
-second at most, and not at all where that is known to be in vain.
+A new hop begins with two places and earns more, so that a dead or slow one never holds many of the stage's messages.
+One that cannot be reached is left alone for growing pauses, after which one message tries. A message waits for a place
+for a second at most, and not at all where that is known to be in vain.
 Output: a place, or `Busy` with how long to stay away, which counts as no attempt.
 """
 
@@ -36,7 +36,7 @@ class Gate:
         self._clock = clock
         self._earned = FIRST_PLACES
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._took_s = 0.05
+        self._took_s = 0.0
         self._moved_at = clock()
         self._failures = 0
         self._shut_until = 0.0

@@ -1,10 +1,10 @@
 """Delivery into Maildirs (I/O: files).
 
-Owns: `<root>/<domain>/<local part>/`, made where it is missing; the message in `tmp/`, synced, then renamed into `new/`,
-whose entry is synced too, before it counts as delivered.
+Owns: `<root>/<domain>/<local part>/`, made where it is missing; the message in `tmp/`, synced, then renamed into
+`new/`, whose entry is synced too, before it counts as delivered.
 Input: envelope and message. Output: an outcome per recipient.
-Standards: RFC 5321 §4.4 (Return-Path), the Maildir form of D. J. Bernstein. File names are made from the message's id, so
-that a second delivery of one message after a crash replaces the first.
+Standards: RFC 5321 §4.4 (Return-Path), the Maildir form of D. J. Bernstein. File names are made from the message's id,
+so that a second delivery of one message after a crash replaces the first.
 On failure: any error of the file system defers; a full disk says so.
 """
 
@@ -77,8 +77,8 @@ def _trace_fields(envelope: Envelope, recipient: Recipient) -> bytes:
 
 @lru_cache(maxsize=10_000)
 def _make_mailbox(root: Path, mailbox: Path) -> None:
-    for folder in ("tmp", "new", "cur"):
-        (mailbox / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("tmp", "new", "cur"):
+        (mailbox / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     # The names of new folders must be as durable as the message.
     for folder in (mailbox, mailbox.parent, root):
         _sync_folder(folder)

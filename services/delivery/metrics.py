@@ -8,9 +8,7 @@ ATTEMPT_SECONDS = Histogram(
     "How long attempts took",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 240),
 )
-PARKED = Counter(
-    "gatepost_delivery_parked_total", "Messages sent back to wait without an attempt, by why", ["reason"]
-)
+PARKED = Counter("gatepost_delivery_parked_total", "Messages sent back to wait without an attempt, by why", ["reason"])
 SPLITS = Counter("gatepost_delivery_splits_total", "Messages split by next hop")
 NOTICES = Counter("gatepost_delivery_dsn_total", "Delivery status notifications written, by action", ["action"])
 WITHHELD = Counter("gatepost_delivery_dsn_withheld_total", "Notifications not written, by why", ["reason"])

@@ -112,7 +112,9 @@ class Exchangers:
         if unknown is not None:
             raise unknown
         if refused:
-            raise NoHost(Reply(550, "5.4.4", f"DNS leads mail for {domain} to no public host: {', '.join(refused[:3])}"))
+            raise NoHost(
+                Reply(550, "5.4.4", f"DNS leads mail for {domain} to no public host: {', '.join(refused[:3])}")
+            )
         raise NoHost(Reply(550, "5.1.2", f"No mail server of the domain {domain} has an address"))
 
     def _literal(self, domain: str) -> list[Target]:

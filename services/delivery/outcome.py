@@ -76,11 +76,8 @@ def rcpt_outcome(recipient: Recipient, reply: Reply, *, others_taken: bool) -> O
 
 def enhanced_of(outcome: Outcome) -> str:
     """Return the enhanced status code of an outcome, class 5 once it is final (RFC 3464 §2.3.4)."""
-    if outcome.reply.enhanced:
-        code = outcome.reply.enhanced
-    else:
-        # RFC 3463 §2: X.0.0 where nothing more is known.
-        code = f"{str(outcome.reply.code)[0]}.0.0"
+    # RFC 3463 §2: X.0.0 where nothing more is known.
+    code = outcome.reply.enhanced or f"{str(outcome.reply.code)[0]}.0.0"
     if outcome.status is Status.FAILED and code[0] == "4":
         return f"5{code[1:]}"
     # A 3xx where none may be, or a 552 that counts as 452.

@@ -71,7 +71,7 @@ def plan_after(envelope: Envelope, attempt: Attempt, rules: RetryRules, now: flo
     if failed:
         plan = _after_failure(plan, envelope)
     if deferred and delay_s is not None:
-        plan = _after_deferral(plan, envelope, deferred, delay_s, rules, now)
+        plan = _after_deferral(plan, envelope, deferred, delay_s, rules=rules, now=now)
     return plan
 
 
@@ -94,7 +94,7 @@ def _after_failure(plan: Plan, envelope: Envelope) -> Plan:
 
 
 def _after_deferral(
-    plan: Plan, envelope: Envelope, deferred: tuple[Outcome, ...], delay_s: float, rules: RetryRules, now: float
+    plan: Plan, envelope: Envelope, deferred: tuple[Outcome, ...], delay_s: float, *, rules: RetryRules, now: float
 ) -> Plan:
     late = now - envelope.received_at >= rules.delay_notice_after_s and not envelope.retry.delay_notice_sent
     wanted = _wanting(deferred, Notify.DELAY) if late and no_dsn(envelope) is None else ()

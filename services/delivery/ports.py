@@ -1,4 +1,4 @@
-"""What delivery needs of the broker, as small ports (PURE); shared.broker has the real ones, tests/fakes.py the others."""
+"""What delivery needs of the broker, as small ports (PURE); `shared.broker` has the real ones."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -19,34 +19,47 @@ class Publishes(Protocol):
         headers: Mapping[str, str | int] | None = None,
         message_type: str = "",
         message_id: str | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Publish and wait for the confirm."""
 
 
 class Tells(Protocol):
     """Telling the recorder what happened, without waiting."""
 
-    def tell(self, message_id: str, kind: EventKind, **facts: object) -> None: ...
+    def tell(self, message_id: str, kind: EventKind, /, **facts: object) -> None:
+        """Note a fact."""
 
 
 class HoldsPolicy(Protocol):
     """The policy in force."""
 
     @property
-    def policy(self) -> Policy: ...
+    def policy(self) -> Policy:
+        """Return it. Raises LookupError while none is known."""
 
 
 class Delivered(Protocol):
     """A message from the queue."""
 
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> bytes:
+        """The message."""
+
     @property
-    def headers(self) -> Mapping[str, object]: ...
+    def headers(self) -> Mapping[str, object]:
+        """The AMQP headers."""
+
     @property
-    def message_type(self) -> str | None: ...
+    def message_type(self) -> str | None:
+        """The AMQP type."""
+
     @property
-    def message_id(self) -> str | None: ...
+    def message_id(self) -> str | None:
+        """The AMQP message id."""
+
     @property
-    def stale(self) -> bool: ...
-    async def ack(self) -> None: ...
-    async def hand_back(self) -> None: ...
+    def stale(self) -> bool:
+        """Whether its channel is gone, so that it comes again."""
+
+    async def ack(self) -> None:
+        """Say that it is done."""

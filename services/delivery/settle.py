@@ -17,7 +17,7 @@ from services.delivery import metrics
 from services.delivery.dsn import Reporter, write_dsn
 from services.delivery.outcome import Outcome
 from services.delivery.plan import Notice, Plan
-from services.delivery.ports import Publishes, Tells
+from services.delivery.ports import Delivered, Publishes, Tells
 from services.delivery.retry import EARLY_S
 from services.delivery.route import Part
 from shared.broker.publish import PublishError
@@ -26,7 +26,7 @@ from shared.envelope import Envelope
 from shared.event import EventKind
 from shared.ids import new_id
 from shared.policy import RetryRules
-from shared.wire import ENVELOPE, MAIL_TYPE, QUARANTINE, QuarantineNote, mail_headers
+from shared.wire import ENVELOPE, MAIL_TYPE, QUARANTINE, QuarantineNote, encode_note, mail_headers
 
 _log = structlog.get_logger()
 _PERSIST_S = 60.0
@@ -70,9 +70,7 @@ class Settlement:
     async def split(self, envelope: Envelope, message: bytes, parts: Sequence[Part]) -> None:
         """Publish a message once per part. Raises PublishError."""
         copies = [
-            replace(
-                envelope, id=new_id(), parent=envelope.id, hop=part.hop.key, recipients=part.recipients
-            )
+            replace(envelope, id=new_id(), parent=envelope.id, hop=part.hop.key, recipients=part.recipients)
             for part in parts
         ]
         for copy in copies:
@@ -81,16 +79,17 @@ class Settlement:
         into = [{"id": copy.id, "hop": copy.hop, "recipients": _addresses(copy)} for copy in copies]
         self._events.tell(envelope.id, EventKind.SPLIT, into=into)
 
-    async def unreadable(self, body: bytes, headers: Mapping[str, object], message_id: str | None, cause: str) -> None:
+    async def unreadable(self, delivery: Delivered, cause: str) -> None:
         """Put what is no mail of ours into quarantine as it came, with a note. Raises PublishError."""
         note = QuarantineNote("unreadable", cause[:2000])
-        raw = headers.get(ENVELOPE)
-        kept = {ENVELOPE: raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw}
-        noted = {name: value for name, value in kept.items() if isinstance(value, str)} | _note_header(note)
-        fresh = message_id or new_id()
-        await self._publish(Exchange.QUARANTINE, Key.QUARANTINE, body, noted, fresh)
-        metrics.QUARANTINED.labels(note.reason).inc()
-        self._events.tell(fresh, EventKind.QUARANTINED, reason=note.reason, check="", evidence=note.evidence, recipients=[])
+        headers = {QUARANTINE: encode_note(note)}
+        raw = delivery.headers.get(ENVELOPE)
+        if isinstance(raw, bytes | str):
+            headers[ENVELOPE] = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+        message_id = delivery.message_id or new_id()
+        kind = delivery.message_type or ""
+        await self._publish(Exchange.QUARANTINE, Key.QUARANTINE, delivery.body, headers, message_id, message_type=kind)
+        self._tell_quarantined(message_id, note, [])
 
     def _tell_ends(self, plan: Plan, envelope: Envelope, hop: str) -> None:
         if plan.delivered:
@@ -118,24 +117,28 @@ class Settlement:
         kept = envelope.with_recipients(tuple(outcome.recipient for outcome in outcomes))
         note = QuarantineNote("undeliverable", str(outcomes[0].reply))
         await self._publish(Exchange.QUARANTINE, Key.QUARANTINE, message, mail_headers(kept, note=note), envelope.id)
+        self._tell_quarantined(envelope.id, note, _addresses(kept))
+
+    def _tell_quarantined(self, message_id: str, note: QuarantineNote, recipients: list[str]) -> None:
         metrics.QUARANTINED.labels(note.reason).inc()
-        self._events.tell(
-            envelope.id,
-            EventKind.QUARANTINED,
-            reason=note.reason,
-            check="",
-            evidence=note.evidence,
-            recipients=_addresses(kept),
-        )
+        facts = {"reason": note.reason, "check": "", "evidence": note.evidence, "recipients": recipients}
+        self._events.tell(message_id, EventKind.QUARANTINED, **facts)
 
     async def _publish(
-        self, exchange: Exchange, key: str, body: bytes, headers: Mapping[str, str], message_id: str
+        self,
+        exchange: Exchange,
+        key: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        message_id: str,
+        *,
+        message_type: str = MAIL_TYPE,
     ) -> None:
         give_up_at = time.monotonic() + _PERSIST_S
         while True:
             try:
                 await self._publisher.publish(
-                    exchange.value, str(key), body, headers=headers, message_type=MAIL_TYPE, message_id=message_id
+                    exchange.value, str(key), body, headers=headers, message_type=message_type, message_id=message_id
                 )
                 return
             except PublishError as error:
@@ -143,10 +146,6 @@ class Settlement:
                     raise
                 _log.warning("publish-tried-again", id=message_id, exchange=exchange.value, cause=error.reason)
                 await asyncio.sleep(_PAUSE_S)
-
-
-def _note_header(note: QuarantineNote) -> dict[str, str]:
-    return {QUARANTINE: encode_note(note)}
 
 
 def _addresses(envelope: Envelope) -> list[str]:

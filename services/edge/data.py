@@ -1,8 +1,8 @@
 """Reading a message's octets within bounds (PURE: fed with pieces of any size).
 
 Owns: `Content`, which keeps the octets within a size and a budget; `DotReader` for DATA, `PieceReader` for BDAT.
-Output: the message with CRLF line ends alone, or the `Flaw` for which it cannot be taken. After a flaw nothing is kept, and the
-rest is swallowed up to the end, so that the client's next command is found where the standard says it is.
+Output: the message with CRLF line ends alone, or the `Flaw` for which it cannot be taken. After a flaw nothing is kept,
+and the rest is swallowed up to the end, so that the client's next command is found where the standard says it is.
 Standards: RFC 5321 §4.1.1.4 and §4.5.2, RFC 3030 (BDAT), RFC 1870 §6.
 """
 
@@ -33,14 +33,14 @@ class Content:
         self.octets = bytearray(head)
         self.flaw: Flaw | None = None
         self.reserved = 0
-        self._head = len(head)
+        self.head_size = len(head)
         self._limit = limit
         self._reserve = reserve
 
     @property
     def size(self) -> int:
         """Octets of the message as received."""
-        return len(self.octets) - self._head
+        return len(self.octets) - self.head_size
 
     def add(self, octets: bytes) -> None:
         """Keep more octets, whose CRLFs are whole, or note the flaw."""
@@ -54,7 +54,7 @@ class Content:
 
     def _flaw_of(self, octets: bytes) -> Flaw | None:
         total = len(self.octets) + len(octets)
-        if total - self._head > self._limit:
+        if total - self.head_size > self._limit:
             return Flaw.TOO_LARGE
         # RFC 5321 §2.3.8: CR and LF stand together or not at all; a lone one is how messages are smuggled.
         pairs = octets.count(b"\r\n")

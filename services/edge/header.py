@@ -1,7 +1,8 @@
 """What edge reads from a message's header (PURE).
 
-Output: `HeaderFacts`: how many `Received:` fields there are, the marks of our own trace fields, and subject and Message-ID for the
-trace of an id. Nothing is parsed beyond that, and only the first `SCAN_BYTES` are looked at: trace fields stand on top.
+Output: `HeaderFacts`: how many `Received:` fields there are, the marks of our own trace fields, and subject and
+Message-ID for the trace of an id. Nothing is parsed beyond that, and only the first `SCAN_BYTES` are looked at: trace
+fields stand on top.
 On failure: none; what is not there is empty.
 """
 
@@ -43,7 +44,7 @@ def read_header(octets: bytes | bytearray, start: int) -> HeaderFacts:
 
 
 def _seen(header: bytes, lower: bytes) -> tuple[tuple[str, frozenset[str]], ...]:
-    found = []
+    found: list[tuple[str, frozenset[str]]] = []
     at = lower.find(_SEEN)
     while at >= 0 and len(found) < _FIELDS_LIMIT:
         message_id, *marks = _field(header, at + len(_SEEN)).decode("ascii", "replace").split() or [""]

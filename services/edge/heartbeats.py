@@ -21,7 +21,7 @@ class Heartbeats:
         """Take a heartbeat, `{"key": …, "at": …}`. Raises ValueError."""
         beat = json.loads(body)
         if not isinstance(beat, dict) or not isinstance(beat.get("key"), str):
-            raise ValueError("a heartbeat is an object with a key")
+            raise ValueError("a heartbeat is an object with a key")  # noqa: TRY004  (unreadable input)
         self._last[beat["key"]] = now
         if len(self._last) > _PROCESSES_LIMIT:
             self._last = {key: at for key, at in self._last.items() if now - at <= ALIVE_FOR_S}
@@ -32,6 +32,4 @@ class Heartbeats:
 
     def worth_waiting(self, now: float) -> bool:
         """Whether a verdict can be expected."""
-        return now - self._listening_since <= ALIVE_FOR_S or any(
-            now - at <= ALIVE_FOR_S for at in self._last.values()
-        )
+        return now - self._listening_since <= ALIVE_FOR_S or any(now - at <= ALIVE_FOR_S for at in self._last.values())

@@ -1,9 +1,10 @@
 """What a client has sent and nobody has read yet.
 
-Owns: the reading side of a connection: lines for commands, pieces for messages; a bound on what is held (beyond it the socket is
-not read); and one waiter. Lines end with CRLF and with nothing else.
+Owns: the reading side of a connection: lines for commands, pieces for messages; a bound on what is held (beyond it the
+socket is not read); and one waiter. Lines end with CRLF and with nothing else.
 Standards: RFC 5321 §2.3.8, §4.1.1.4.
-On failure: `BadLine` for a line that no SMTP client may send, ConnectionResetError at the end, whatever `fail` is given.
+On failure: `BadLine` for a line that no SMTP client may send, ConnectionResetError at the end, whatever `fail` is
+given.
 """
 
 import asyncio
@@ -35,8 +36,11 @@ _LONG = Reply(500, "5.5.2", "Line too long")
 class Pausable(Protocol):
     """The reading side of a transport."""
 
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        """Read no more."""
+
+    def resume_reading(self) -> None:
+        """Read again."""
 
 
 class Inbox:

@@ -4,7 +4,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 SESSIONS = Counter("gatepost_edge_sessions_total", "SMTP sessions begun", ["listener"])
 REFUSALS = Counter("gatepost_edge_refusals_total", "Sessions, commands and messages refused, by reason", ["reason"])
-ANSWERS = Counter("gatepost_edge_answers_total", "Answers to whole messages, by verdict and reply code", ["verdict", "code"])
+ANSWERS = Counter(
+    "gatepost_edge_answers_total", "Answers to whole messages, by verdict and reply code", ["verdict", "code"]
+)
 RECEIVED_BYTES = Counter("gatepost_edge_received_bytes_total", "Octets of messages received")
 LOGINS = Counter("gatepost_edge_logins_total", "Attempts to log in, by result", ["result"])
 SAID_DROPPED = Counter("gatepost_edge_said_dropped_total", "`said` messages that could not be sent; content asks again")

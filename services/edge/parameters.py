@@ -1,6 +1,7 @@
 """The parameters of MAIL and RCPT (PURE).
 
-Input: the text after the command's keyword, `<path> KEY=VALUE …`. Output: the path's text, `MailParameters`, `RcptParameters`.
+Input: the text after the command's keyword, `<path> KEY=VALUE …`. Output: the path's text, `MailParameters`,
+`RcptParameters`.
 Standards: RFC 5321 §4.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 (SMTPUTF8), RFC 3461 (RET, ENVID, NOTIFY, ORCPT),
 RFC 4954 §5 (AUTH).
 On failure: ParameterError with the reply to give.

@@ -14,7 +14,7 @@ class PublisherPort(Protocol):
         self,
         exchange: str,
         key: str,
-        body: bytes,
+        body: bytes | bytearray,
         *,
         headers: Mapping[str, str | int] | None = None,
         message_type: str = "",
@@ -29,7 +29,7 @@ class PublisherPort(Protocol):
 class EventsPort(Protocol):
     """The way to the recorder; never waits."""
 
-    def tell(self, message_id: str, kind: EventKind, **facts: object) -> None:
+    def tell(self, message_id: str, kind: EventKind, /, **facts: object) -> None:
         """Note a fact."""
 
 

@@ -1,6 +1,7 @@
 """The PROXY protocol, version 2 (PURE).
 
-Input: the first octets of a connection from a listed proxy. Output: how many belong to the header, and whom it speaks for.
+Input: the first octets of a connection from a listed proxy. Output: how many belong to the header, and whom it speaks
+for.
 Standard: the PROXY protocol specification of HAProxy, version 2 (§2.2).
 On failure: ProxyError; the connection is then closed without a word, for no client is to blame.
 """

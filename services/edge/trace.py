@@ -1,15 +1,15 @@
 """The fields that edge puts before a message (PURE): `Received:` and our own `X-Gatepost-Seen:`.
 
-`X-Gatepost-Seen: <id> <mark> <mark> …` holds one mark per recipient: a keyed digest of the id and the address, so that a message
-which comes again to a recipient that it already had here is known as a loop, while a list's post or a forward that comes home to
-another recipient passes; and nobody outside learns from it who else received the message.
+`X-Gatepost-Seen: <id> <mark> <mark> …` holds one mark per recipient: a keyed digest of the id and the address, so that
+a message which comes again to a recipient that it already had here is known as a loop, while a list's post or a forward
+that comes home to another recipient passes; and nobody outside learns from it who else received the message.
 Standards: RFC 5321 §4.4 (trace), RFC 3848 and RFC 6531 §4.3 (the words of `with`).
 """
 
 import hmac
 from collections.abc import Iterable
-from email.utils import format_datetime
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import lru_cache
 
 from services.edge.session import Session, Transaction
@@ -20,7 +20,7 @@ _MARKS_PER_LINE = 4
 
 
 def head(
-    message_id: str, hostname: str, session: Session, transaction: Transaction, received_at: float, loop_key: bytes
+    message_id: str, hostname: str, session: Session, transaction: Transaction, *, received_at: float, loop_key: bytes
 ) -> bytes:
     """Return both fields, CRLF included. received_at: Unix seconds."""
     addresses = [recipient.address for recipient in transaction.recipients]
@@ -47,9 +47,7 @@ def literal(address: str) -> str:
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 
-def _received(
-    message_id: str, hostname: str, session: Session, transaction: Transaction, received_at: float
-) -> bytes:
+def _received(message_id: str, hostname: str, session: Session, transaction: Transaction, received_at: float) -> bytes:
     # RFC 5321 §4.4: the name as the client gave it, and the address it came from. The login is nobody's business.
     lines = [
         f"Received: from {session.host_name} ({literal(session.address)})",

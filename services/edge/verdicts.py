@@ -1,7 +1,7 @@
 """Waiting for verdicts, and telling content what was said (I/O around `VerdictMemory`).
 
-On failure: a `said` that cannot be published is dropped and counted, for content asks again; a verdict that does not come in time
-is answered 250, for the message is safe in the broker.
+On failure: a `said` that cannot be published is dropped and counted, for content asks again; a verdict that does not
+come in time is answered 250, for the message is safe in the broker.
 """
 
 import asyncio
@@ -70,12 +70,8 @@ class Verdicts:
         finally:
             timer.cancel()
 
-    def failed(self, message_id: str, reply: Reply, verdict: str) -> None:
-        """The publish did not come to a confirm; that is the answer, and content will learn it if the message is there."""
-        self.settle(message_id, reply, verdict)
-
     def settle(self, message_id: str, reply: Reply, verdict: str) -> None:
-        """Answer an id if it still waits."""
+        """Answer an id if it still waits: a failed publish (content will learn it), the deadline."""
         self._do(self.memory.answered(message_id, reply, verdict, asyncio.get_running_loop().time()))
 
     def on_judgement(self, body: bytes) -> None:

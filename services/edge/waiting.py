@@ -1,8 +1,8 @@
 """Who waits for a verdict, and what was answered (PURE: the time is an argument).
 
-Owns: DESIGN §4 as a state machine: an id is *publishing* (the broker has not confirmed), *waiting*, or answered. It is answered
-once, by the first that comes of: a failed publish, a valid verdict, the deadline. Only 4xx and 5xx answers are remembered, for an
-hour; so an id that is not known was answered 2xx.
+Owns: DESIGN §4 as a state machine: an id is *publishing* (the broker has not confirmed), *waiting*, or answered. It is
+answered once, by the first that comes of: a failed publish, a valid verdict, the deadline. Only 4xx and 5xx answers are
+remembered, for an hour; so an id that is not known was answered 2xx.
 Output: `Step`: the answer that this step decided, if any, and what is to be said to which content process.
 Bounded: at most `REMEMBERED_LIMIT` answers; beyond it the oldest go first.
 """

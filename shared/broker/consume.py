@@ -162,7 +162,15 @@ class ReplyQueue:
         self._exchange = exchange
         self._key = key or ""
         self._handler = handler
+        self._channel: AbstractChannel | None = None
+        self._consumer_tag: str | None = None
         link.on_up(self._open)
+
+    @property
+    def is_consuming(self) -> bool:
+        """Whether the broker has this consumer."""
+        channel = self._channel
+        return isinstance(channel, Channel) and not channel.is_closed and self._consumer_tag in channel.consumers
 
     async def _open(self, connection: AbstractConnection) -> None:
         opened = await connection.channel(publisher_confirms=False)
@@ -172,7 +180,8 @@ class ReplyQueue:
         name = f"{REPLY_PREFIX}{self._service}.{secrets.token_hex(8)}"
         await channel.queue_declare(name, exclusive=True, auto_delete=True)
         await channel.queue_bind(name, self._exchange.value, self._key)
-        await channel.basic_consume(name, self._on_message, no_ack=True)
+        ok = await channel.basic_consume(name, self._on_message, no_ack=True)
+        self._channel, self._consumer_tag = channel, ok.consumer_tag
 
     async def _on_message(self, message: DeliveredMessage) -> None:
         try:

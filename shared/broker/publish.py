@@ -7,6 +7,7 @@ On failure: `PublishError` with its kind. After `UNKNOWN` the message may be in 
 import asyncio
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import cast
 
 import structlog
 from aio_pika.abc import AbstractConnection
@@ -60,7 +61,7 @@ class Publisher:
         self,
         exchange: str,
         key: str,
-        body: bytes,
+        body: bytes | bytearray,
         *,
         headers: Mapping[str, str | int] | None = None,
         message_type: str = "",
@@ -82,8 +83,14 @@ class Publisher:
             async with asyncio.timeout(deadline_s):
                 channel = await self._ready_channel()
                 sent = True
+                # aiormq only cuts the body into frames: a bytearray will do, and a copy of a large message is saved.
                 confirm = await channel.basic_publish(
-                    body, exchange=exchange, routing_key=key, properties=properties, mandatory=True, wait=False
+                    cast("bytes", body),
+                    exchange=exchange,
+                    routing_key=key,
+                    properties=properties,
+                    mandatory=True,
+                    wait=False,
                 )
         except TimeoutError:
             kind = PublishFailure.UNKNOWN if sent else PublishFailure.UNAVAILABLE

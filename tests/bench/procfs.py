@@ -2,6 +2,7 @@
 
 import os
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.cpu import Process, Snapshot, parse_machine, parse_process
@@ -40,16 +41,25 @@ def _values(path: str, key: str, separator: str = ":") -> list[str]:
     return [value.strip() for name, _, value in pairs if name.strip() == key]
 
 
-def commands(root: int) -> dict[int, str]:
-    """Return the command line of a process and of each of its descendants, by pid."""
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A running process and the words it was started with."""
+
+    pid: int
+    parent: int
+    words: str
+
+
+def commands(root: int) -> list[Command]:
+    """Return a process and each of its descendants."""
     table = snapshot().processes
     family = {root}
     while more := {pid for pid, process in table.items() if process.parent in family} - family:
         family |= more
-    return {pid: words for pid in sorted(family) if (words := _command(pid))}
+    return [Command(pid, table[pid].parent, _words(pid)) for pid in sorted(family & table.keys())]
 
 
-def _command(pid: int) -> str:
+def _words(pid: int) -> str:
     try:
         return (_PROC / str(pid) / "cmdline").read_text(errors="replace").replace("\0", " ").strip()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Build gatepost:local from this checkout with this host's ways of reaching the package index.
+# Build an image from this checkout with this host's ways of reaching the package index.
 #
-# Input: the checkout; this host's CA bundle and pip configuration (read here, never written into the checkout).
+# Usage: build_image.sh NAME DOCKERFILE   Input: the checkout; this host's CA bundle and pip configuration (read here, never written into the checkout).
 # Output: the image. A user who needs none of this runs `docker compose build`.
 set -eu
+name=$1
+dockerfile=$2
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 docker=${DOCKER:-docker}
@@ -26,4 +28,4 @@ fi
 index=$(python3 -m pip config get global.index-url 2>/dev/null || true)
 [ -z "$index" ] || set -- "$@" --build-arg "PIP_INDEX_URL=$index"
 
-"$docker" build "$@" -t gatepost:local -f "$context/infra/docker/Dockerfile" "$context"
+"$docker" build "$@" -t "$name" -f "$root/$dockerfile" "$context"

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,6 @@ class Containers:
     command: tuple[str, ...]
     project: str
     ports: Ports
-    docker: str = field(default_factory=lambda: os.environ.get("DOCKER", "docker"))
 
     def compose(self, *arguments: str, timeout_s: float = 240) -> str:
         """Run Compose and return what it prints. Raises AssertionError with the output if it fails."""
@@ -47,7 +46,7 @@ class Containers:
 
     def engine(self, *arguments: str, timeout_s: float = 60) -> str:
         """Run the engine's client and return what it prints."""
-        return _run([self.docker, *arguments], timeout_s, dict(os.environ))
+        return run_engine(*arguments, timeout_s=timeout_s)
 
     def of(self, service: str, *, running: bool = True) -> list[str]:
         """Return the ids of a service's containers."""
@@ -104,6 +103,11 @@ class Containers:
     def _are_healthy(self, service: str) -> bool:
         containers = self.of(service)
         return bool(containers) and all(self.health(container) == "healthy" for container in containers)
+
+
+def run_engine(*arguments: str, timeout_s: float = 60) -> str:
+    """Run the engine's client and return what it prints. Raises AssertionError with the output if it fails."""
+    return _run([os.environ.get("DOCKER", "docker"), *arguments], timeout_s, dict(os.environ))
 
 
 def composes() -> list[tuple[str, ...]]:

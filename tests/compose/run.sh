@@ -16,7 +16,14 @@ export GATEPOST_COMPOSE_V2="${GATEPOST_COMPOSE_V2:-/var/tmp/gatepost-standins/do
 if [ -z "${GATEPOST_PULL:-}" ]; then
     tests/compose/standins.sh
 fi
-began=$(date +%s)
-tests/compose/build_image.sh >/tmp/gatepost-image.log 2>&1 || { tail -n 40 /tmp/gatepost-image.log >&2; exit 1; }
-echo "compose: gatepost:local: $(($(date +%s) - began)) s"
+
+build() { # build NAME DOCKERFILE
+    began=$(date +%s)
+    log=$(mktemp)
+    tests/compose/build_image.sh "$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; exit 1; }
+    rm -f "$log"
+    echo "compose: $1: $(($(date +%s) - began)) s"
+}
+build gatepost:local infra/docker/Dockerfile
+build gatepost-test/contract tests/compose/contract.Dockerfile
 exec .venv/bin/python -m pytest tests/compose -m compose -v "$@"

@@ -12,9 +12,9 @@ pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(600)]
 
 # What each stage counts once for a message, in all its label sets together.
 COUNTERS = {
-    "edge": "gatepost_edge_messages_total",
+    "edge": "gatepost_edge_answers_total",
     "content": "gatepost_content_verdicts_total",
-    "delivery": "gatepost_delivery_outcomes_total",
+    "delivery": "gatepost_delivery_recipients_total",
 }
 
 

@@ -98,18 +98,24 @@ async def test_a_verdict_that_nobody_waits_for_is_returned(rabbit: Rabbit) -> No
 
 async def test_a_full_content_queue_refuses_the_publish(rabbit: Rabbit) -> None:
     with management(rabbit.management_url, rabbit.settings("admin")) as broker:
-        body = {"pattern": r"^gatepost\.content$", "definition": {"max-length-bytes": 1000}, "apply-to": "queues"}
-        broker.put("policies", broker.vhost, "gatepost-content", body=body)
+        broker.put(
+            *("policies", broker.vhost, "gatepost-content"),
+            body={"pattern": r"^gatepost\.content$", "definition": {"max-length-bytes": 1000}, "apply-to": "queues"},
+        )
         try:
             async with publishing(rabbit, "edge") as (_, publisher):
                 with pytest.raises(PublishError) as caught:
-                    # The queue notices that it is full only after it has become so.
-                    for _attempt in range(50):
-                        await publisher.publish(Exchange.CONTENT.value, Key.CONTENT.value, b"x" * 600)
+                    await _fill(publisher)
             assert caught.value.kind is PublishFailure.REFUSED
             assert caught.value.reply.code == 452
         finally:
             rabbit.install()
+
+
+async def _fill(publisher: Publisher) -> None:
+    # The queue notices that it is full only after it has become so.
+    for _ in range(50):
+        await publisher.publish(Exchange.CONTENT.value, Key.CONTENT.value, b"x" * 600)
 
 
 async def test_the_delivery_limit_leads_to_quarantine_as_poison(rabbit: Rabbit) -> None:

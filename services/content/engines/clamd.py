@@ -22,6 +22,8 @@ _PIECE_BYTES = 262_144
 _CONNECT_TIMEOUT_S = 3.0
 # A big message keeps its session's line busy; others then take another.
 _BIG_BYTES = 1_000_000
+# Scans that may wait in one session before another is opened.
+_CROWD = 8
 _REPLY_LIMIT = 4096
 
 
@@ -93,8 +95,14 @@ class _Session:
                 # Half a stream cannot be taken back: the session is unusable.
                 self._end("sending to clamd was broken off")
                 raise
+        answered = self.scans
         try:
             return read_reply(await future)
+        except asyncio.CancelledError:
+            # Out of time, and not one answer meanwhile: the daemon hangs, and nobody else shall wait for this session.
+            if self.scans == answered:
+                self._end("clamd gave no answer in time")
+            raise
         finally:
             self._waiting.pop(number, None)
 
@@ -182,28 +190,29 @@ class ClamdEngine:
         self._sessions.clear()
 
     async def _session(self, size_bytes: int) -> _Session:
-        for session in self._sessions:
-            if session.is_dead:
-                await session.close()
-        self._sessions = [session for session in self._sessions if not session.is_dead]
-        quiet = min(self._sessions, key=lambda session: session.load, default=None)
-        crowded = quiet is None or (quiet.load > 0 and (size_bytes > _BIG_BYTES or quiet.load >= _CROWD))
-        if quiet is not None and (not crowded or len(self._sessions) >= self._limit):
-            return quiet
-        return await self._open()
+        ready = self._ready(size_bytes)
+        if ready is not None:
+            return ready
+        # Whoever waited here may find that the one before has opened what both lacked.
+        async with self._opening:
+            return self._ready(size_bytes) or await self._open()
+
+    def _ready(self, size_bytes: int) -> _Session | None:
+        """Return the session to use, or None where a further one is wanted."""
+        alive = self._sessions = [session for session in self._sessions if not session.is_dead]
+        if not alive:
+            return None
+        quiet = min(alive, key=lambda session: session.load)
+        crowded = quiet.load >= (1 if size_bytes > _BIG_BYTES else _CROWD)
+        return None if crowded and len(alive) < self._limit else quiet
 
     async def _open(self) -> _Session:
-        async with self._opening:
-            try:
-                async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-                    reader, writer = await asyncio.open_connection(self._address, self._port, limit=_REPLY_LIMIT)
-            except (OSError, TimeoutError) as error:
-                cause = f"clamd at {self._address}:{self._port} cannot be reached: {type(error).__name__}"
-                raise EngineError(cause) from None
-            session = _Session(reader, writer)
-            self._sessions.append(session)
-            return session
-
-
-# Scans that may wait in one session before another is opened.
-_CROWD = 8
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(self._address, self._port, limit=_REPLY_LIMIT)
+        except (OSError, TimeoutError) as error:
+            cause = f"clamd at {self._address}:{self._port} cannot be reached: {type(error).__name__}"
+            raise EngineError(cause) from None
+        session = _Session(reader, writer)
+        self._sessions.append(session)
+        return session

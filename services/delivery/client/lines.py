@@ -105,7 +105,7 @@ def rcpt_line(recipient: Recipient, offered: Extensions) -> bytes:
 
 
 def dot_stuffed(message: bytes) -> bytes:
-    """Return a CRLF message as it goes through DATA, its final dot not yet added; no copy is made where none is needed."""
+    """Return a CRLF message as it goes through DATA, without the final dot; not copied where nothing changes."""
     # RFC 5321 §4.5.2: a line that begins with a dot gets another.
     stuffed = message.replace(b"\r\n.", b"\r\n..")
     if stuffed.startswith(b"."):

@@ -66,12 +66,14 @@ class Session:
     needs_reset: bool = False
 
 
-async def open_session(target: Target, our_name: str, connect_timeout_s: float, deadline: float) -> Session:
+async def open_session(
+    target: Target, our_name: str, connect_timeout_s: float, deadline: float, source_address: str | None = None
+) -> Session:
     """Return a session that has said EHLO (or LHLO), over TLS where offered. Raises HopUnreachable.
 
-    deadline: loop time at which all of it must be done.
+    deadline: loop time at which all of it must be done. source_address: whence to connect; for its own IP version only.
     """
-    wire = await _connect(target, connect_timeout_s, deadline)
+    wire = await _connect(target, connect_timeout_s, deadline, source_address)
     try:
         return await _greet(wire, target, our_name, deadline)
     except WireLost as error:
@@ -82,10 +84,11 @@ async def open_session(target: Target, our_name: str, connect_timeout_s: float, 
         raise
 
 
-async def _connect(target: Target, timeout_s: float, deadline: float) -> Wire:
+async def _connect(target: Target, timeout_s: float, deadline: float, source_address: str | None) -> Wire:
     loop = asyncio.get_running_loop()
     wire = Wire(loop)
     context = opportunistic_context() if target.speech is Speech.SMTPS else None
+    same_version = source_address is not None and (":" in source_address) == (":" in target.address)
     try:
         async with asyncio.timeout_at(min(deadline, loop.time() + timeout_s)):
             if target.path:
@@ -98,6 +101,7 @@ async def _connect(target: Target, timeout_s: float, deadline: float) -> Wire:
                     target.port,
                     ssl=context,
                     server_hostname=(target.host or target.address) if context else None,
+                    local_addr=(source_address, 0) if source_address is not None and same_version else None,
                 )
     except TimeoutError:
         wire.abort("given up")

@@ -7,6 +7,7 @@ On failure: WireLost with the reason; after it the wire is closed and of no more
 import asyncio
 import ssl
 from collections import deque
+from typing import cast
 
 from services.delivery.client.replies import HopReply, ReplyError, ReplyReader
 
@@ -33,13 +34,13 @@ class Wire(asyncio.Protocol):
         self._lost: str | None = None
         self._quitting = False
 
-    # -- what asyncio calls
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        """Asyncio calls it."""
+        # A cast, since uvloop's transports do not inherit from asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
+        """Asyncio calls it."""
         if self._quitting:
             self._end("closed")
             return
@@ -54,17 +55,18 @@ class Wire(asyncio.Protocol):
             self._wake(self._waiter)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio calls it."""
         self._end(f"connection lost: {exc}" if exc else "connection closed by the next hop")
 
     def pause_writing(self) -> None:
+        """Asyncio calls it: enough is buffered."""
         self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
+        """Asyncio calls it: the buffer is low again."""
         if self._writable is not None:
             self._wake(self._writable)
             self._writable = None
-
-    # -- what the session calls
 
     @property
     def is_usable(self) -> bool:

@@ -1,6 +1,7 @@
 """Whether a message goes round in circles (PURE).
 
-Standards: RFC 5321 §6.3: count Received fields; and our own marks (services/edge/trace.py): the same id with the same recipient.
+Standards: RFC 5321 §6.3: count Received fields; and our own marks (services/edge/trace.py): the same id with the same
+recipient.
 """
 
 from collections.abc import Iterable

@@ -16,7 +16,7 @@ _TOO_MANY = refuse(RefusalReason.TOO_MANY_RECIPIENTS, 452, "4.5.3", "Too many re
 
 
 def complete(recipient: Address, policy: Policy, hostname: str) -> Address:
-    """Return the recipient with a domain. `<postmaster>` belongs to this host's name if it is ours, else to our first domain."""
+    """Return the recipient with a domain: `<postmaster>` gets this host's name if it is ours, else our first domain."""
     if recipient.domain:
         return recipient
     if hostname in policy.domains or not policy.domains:

@@ -3,9 +3,7 @@
 from services.edge.data import Flaw
 from services.edge.decide.refusal import Refusal, RefusalReason, refuse
 
-_TOO_LARGE = refuse(
-    RefusalReason.MESSAGE_TOO_LARGE, 552, "5.3.4", "Message size exceeds fixed maximum message size"
-)
+_TOO_LARGE = refuse(RefusalReason.MESSAGE_TOO_LARGE, 552, "5.3.4", "Message size exceeds fixed maximum message size")
 _NO_ROOM = refuse(RefusalReason.NO_ROOM, 452, "4.3.1", "Insufficient system storage, try again later")
 _FLAWS = {
     Flaw.TOO_LARGE: _TOO_LARGE,

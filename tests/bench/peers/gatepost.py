@@ -10,14 +10,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
 from tests.bench.lab.child import Child
 from tests.bench.lab.packages import versions
 from tests.bench.peer import Lab, NotProved, Roles
-from tests.bench.procfs import commands
+from tests.bench.procfs import Command, commands
 
 _ROOT = Path(__file__).parents[3]
 _TEMPLATES = Path(__file__).parent / "gatepost_config"
@@ -32,7 +32,7 @@ _PARTS = {
     "broker": "beam.smp",
 }
 _PORT_NAMES = [
-    *("mx", "submission", "submissions", "amqp", "management"),
+    *("mx", "submission", "submissions", "amqp", "management", "dist", "epmd"),
     *("edge_health", "content_health", "delivery_health", "console_health"),
 ]
 
@@ -83,7 +83,7 @@ class Gatepost:
         """Name its services by their command lines."""
         assert self._child is not None, "not started"
         found = commands(self._child.pid)
-        roles = {role: [pid for pid, words in found.items() if part in words] for role, part in _PARTS.items()}
+        roles = {role: _topmost(found, part) for role, part in _PARTS.items()}
         return {**{role: pids for role, pids in roles.items() if pids}, "supervisor": [self._child.pid]}
 
     def prove(self, delivered: str) -> None:
@@ -111,3 +111,9 @@ class Gatepost:
         target.write_text(Template(template.read_text("utf-8")).substitute(self._values), "utf-8")
         # Settings hold secrets: a service refuses to start when others may read them.
         target.chmod(0o600)
+
+
+def _topmost(found: Sequence[Command], part: str) -> list[int]:
+    """Leave out the children: they count with their parent, and may end at any moment."""
+    matching = {command.pid for command in found if part in command.words}
+    return [command.pid for command in found if command.pid in matching and command.parent not in matching]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from services.content.engines.clamd import Clean, ClamdEngine, EngineError, Infected, read_reply
+from services.content.engines.clamd import ClamdEngine, Clean, EngineError, Infected, read_reply
 
 Script = Callable[["ScriptedClamd", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -34,7 +34,10 @@ class ScriptedClamd:
             await writer.wait_closed()
 
     async def take(self, reader: asyncio.StreamReader) -> bytes:
-        assert await reader.readuntil(b"\0") == b"zINSTREAM\0"
+        command = await reader.readuntil(b"\0")
+        if command == b"zEND\0":
+            raise asyncio.IncompleteReadError(b"", None)
+        assert command == b"zINSTREAM\0"
         data = b""
         while size := struct.unpack("!L", await reader.readexactly(4))[0]:
             data += await reader.readexactly(size)
@@ -127,10 +130,12 @@ async def test_a_daemon_that_hangs_is_left_at_the_callers_deadline_and_the_sessi
         await clamd.take(reader)
         await release.wait()
 
-    async with engine_of(hangs) as (engine, _):
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05):
-                await engine.scan(b"x")
+    async with engine_of(hangs) as (engine, clamd):
+        for sessions in (1, 2):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await engine.scan(b"x")
+            assert clamd.sessions == sessions
         release.set()
 
 

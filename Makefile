@@ -1,0 +1,73 @@
+# Gatepost's commands. `make help` lists them; each line with `##` is one.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+SOURCES := services shared tests infra
+# Hashes of every file, and nothing that tells where this machine's index is.
+LOCK := --quiet --generate-hashes --allow-unsafe --all-build-deps --strip-extras --no-header \
+  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+.DEFAULT_GOAL := help
+
+##@ Run
+.PHONY: help run demo
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: packages $(VENV)/.run ## the whole gateway in the foreground, on 127.0.0.1; Ctrl-C ends all of it
+	@exec $(BIN)/python -m infra.local.run
+
+demo: $(VENV)/.run ## against a running gateway: sends clean, spoofed and infected mail, shows each verdict and why
+	@$(BIN)/python -m infra.local.demo
+
+##@ Test
+.PHONY: test test-all check sure
+test: packages check ## check, and every test of the default tier on real engines (under 10 minutes)
+	$(PYTEST) -m "not slow and not compose"
+
+test-all: packages check ## the default tier, and load, failure and compose as well
+	$(PYTEST)
+
+check: $(VENV)/.test ## lint, format, types, import rules
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@if [ -e docs/generate.py ]; then $(BIN)/python -m docs.generate --check; fi
+
+sure: check ## everything but what takes long: check, unit and contract tests
+	$(PYTEST) tests/unit tests/contract -m "not slow and not compose"
+
+##@ Project
+.PHONY: packages lock clean
+packages: ## install the Debian packages that are missing; starts none of their services
+	@sh infra/packages.sh
+
+lock: $(VENV)/.test ## resolve the dependencies anew into the two lock files
+	$(BIN)/pip-compile $(LOCK) --output-file requirements.lock pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+clean: ## remove what was built; var/ (the local gateway's data) stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build *.egg-info
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
+
+# The environment to run, then the one to test in; each is made again only when its lock changes.
+$(VENV)/.run: requirements.lock pyproject.toml | packages
+	[ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) --require-hashes -r requirements.lock
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: requirements-dev.lock $(VENV)/.run
+	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(BIN)/python: $(VENV)/.test ;
+
+-include infra/docker/targets.mk
+-include tests/bench/targets.mk

@@ -1,0 +1,93 @@
+"""Where an action works (I/O): the database, a publisher when one is needed, and who acts.
+
+Output: `Desk`, opened for one command or one request.
+On failure: ActionError, whose text is for the administrator.
+"""
+
+import contextlib
+import getpass
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+
+from sqlalchemy import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.console.database import Database
+from services.console.settings import ConsoleSettings
+from services.console.tables import audit
+from shared.broker.connect import Link
+from shared.broker.publish import Publisher
+from shared.ids import new_id
+
+
+class ActionError(Exception):
+    """Something that could not be done; the text says what, and where it helps, how to mend it."""
+
+
+class Desk:
+    """What one action needs. who: the name that stands in the audit."""
+
+    def __init__(self, settings: ConsoleSettings, database: Database, who: str) -> None:
+        self.settings = settings
+        self.database = database
+        self.who = who
+        self._link: Link | None = None
+        self._publisher: Publisher | None = None
+
+    @property
+    def publisher(self) -> Publisher:
+        """The way to the broker, opened at the first use."""
+        if self._publisher is None:
+            self._link = Link(self.settings.broker, "gatepost-command")
+            self._publisher = Publisher(self._link)
+            self._link.start()
+        return self._publisher
+
+    async def note(self, connection: AsyncConnection, action: str, target: str, **details: object) -> None:
+        """Write the audit row of an action, in the action's own transaction."""
+        row = {
+            "uid": new_id(),
+            "at": time.time(),
+            "who": self.who,
+            "action": action,
+            "target": target,
+            "details": json.dumps(details, default=str),
+        }
+        await connection.execute(insert(audit), [row])
+
+    async def close(self) -> None:
+        """Close the broker link, if there is one."""
+        if self._link is not None:
+            await self._link.close()
+
+
+@contextlib.asynccontextmanager
+async def open_desk(settings: ConsoleSettings, who: str) -> AsyncIterator[Desk]:
+    """Open the database, bringing its tables to this version, and close all at the end. Raises ActionError."""
+    database = Database(settings.database.url.get_secret_value())
+    desk = Desk(settings, database, who)
+    try:
+        try:
+            await database.migrate()
+        except OSError as error:
+            raise ActionError(f"the database {database.where} cannot be reached: {error}") from error
+        yield desk
+    except SQLAlchemyError as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ActionError(f"the database {database.where} does not do it: {first}") from error
+    finally:
+        await desk.close()
+        await database.close()
+
+
+def os_user() -> str:
+    """Return who runs this process, and through whom."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = f"uid {os.getuid()}"
+    through = os.environ.get("SUDO_USER")
+    return f"{through} as {user}" if through and through != user else user

@@ -1,0 +1,94 @@
+"""What every command shares: settings, the event loop, printing, exit codes (I/O).
+
+Exit codes: 0 done, 1 not found or not done, 2 wrongly called (typer's own, and settings that cannot be used).
+Printing: everything goes through `say` and `plain`, so that no mail can move the cursor or be taken for markup.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from services.console.actions.desk import ActionError, Desk, open_desk, os_user
+from services.console.settings import ConsoleSettings, load_console_settings, settings_path
+from shared.errors import SettingsError
+from shared.logs import configure_logs, escape
+from shared.settings import LogSettings
+
+Result = TypeVar("Result")
+_PIPE_WIDTH = 220
+
+
+def run(action: Callable[[Desk], Awaitable[Result]]) -> Result:
+    """Run an action on an open desk and return what it returns; failures end the command with their text."""
+    settings, _ = settings_here()
+
+    async def at_desk() -> Result:
+        async with open_desk(settings, os_user()) as desk:
+            return await action(desk)
+
+    try:
+        return asyncio.run(at_desk())
+    except (ActionError, SettingsError) as error:
+        fail(str(error))
+
+
+def settings_here() -> tuple[ConsoleSettings, Path]:
+    """Return the settings and their file, or end the command with 2."""
+    configure_logs("command", LogSettings(level="error", format="text"))
+    try:
+        return load_console_settings(), settings_path()
+    except SettingsError as error:
+        fail(str(error), code=2)
+
+
+def fail(text: str, code: int = 1) -> NoReturn:
+    """End the command with a text on standard error."""
+    Console(stderr=True, soft_wrap=True).print(Text(f"gatepost: {_escape_lines(text)}"), style="red")
+    raise typer.Exit(code)
+
+
+def out() -> Console:
+    """Return standard output; wide where it is a pipe, so that nothing is cut for a reader that is a program."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+
+
+def say(text: str, style: str = "") -> None:
+    """Print lines, whatever a stranger put into them."""
+    out().print(Text(_escape_lines(text), style=style), soft_wrap=True)
+
+
+def say_json(value: object) -> None:
+    """Print a value as JSON for programs."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def table(*headings: str) -> Table:
+    """Return an empty table in the house's form."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    return made
+
+
+def plain(value: object) -> Text:
+    """Return any text for a table cell: nothing in it is markup or moves the cursor."""
+    return Text("" if value is None else escape(str(value)))
+
+
+def _escape_lines(text: str) -> str:
+    return "\n".join(map(escape, text.split("\n")))
+
+
+def when(at: float) -> str:
+    """Return a time for people, UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,172 @@
+"""One message from the queue to its acknowledgement (I/O).
+
+Owns: the order of things: read, wait for its time, split by hop, take a place at the hop, attempt, settle, acknowledge.
+Input: messages of `gatepost.delivery`. Output: the message at its hop, or published anew to where it waits or is kept.
+On failure: nothing is acknowledged before what follows from it is confirmed; an error hands the message back.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from services.delivery import metrics
+from services.delivery.courier import Courier
+from services.delivery.gate import Busy
+from services.delivery.hops import Hops, HopState
+from services.delivery.outcome import Attempt, same_for_all
+from services.delivery.plan import plan_after
+from services.delivery.ports import Delivered, HoldsPolicy, Tells
+from services.delivery.retry import early_by_s
+from services.delivery.route import Part, split
+from services.delivery.settle import Settlement
+from shared.envelope import Envelope
+from shared.event import EventKind
+from shared.policy import Policy
+from shared.reply import Reply
+from shared.wire import WireError, read_envelope
+
+_log = structlog.get_logger()
+_UNACKED_LIMIT = 10_000
+
+
+class DeliveryConsumer:
+    """Handles each message; `handle` is the broker consumer's handler."""
+
+    def __init__(
+        self,
+        *,
+        courier: Courier,
+        hops: Hops,
+        settlement: Settlement,
+        events: Tells,
+        in_force: HoldsPolicy,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._courier = courier
+        self._hops = hops
+        self._settlement = settlement
+        self._events = events
+        self._in_force = in_force
+        self._clock = clock
+        # Attempts that ended after their channel: the broker brings the message again, but it must not go out again.
+        self._unacked: dict[str, Attempt | None] = {}
+
+    async def handle(self, delivery: Delivered) -> None:
+        """See a message through. Raises PublishError (the caller hands the message back)."""
+        if delivery.stale:
+            return
+        with metrics.UNDER_WAY.track_inprogress():
+            try:
+                envelope = read_envelope(delivery.message_type, delivery.headers)
+            except (WireError, ValueError) as error:
+                _log.error("mail-unreadable", id=delivery.message_id, cause=str(error))
+                await self._settlement.unreadable(delivery, str(error))
+                await delivery.ack()
+                return
+            await self._see_through(delivery, envelope, self._in_force.policy)
+            await delivery.ack()
+
+    async def _see_through(self, delivery: Delivered, envelope: Envelope, policy: Policy) -> None:
+        early_s = early_by_s(envelope.retry.not_before, self._clock())
+        if early_s:
+            await self._settlement.park(envelope, delivery.body, early_s)
+            return
+        parts = split(envelope.recipients, policy)
+        if len(parts) > 1:
+            await self._settlement.split(envelope, delivery.body, parts)
+            return
+        if envelope.id in self._unacked:
+            await self._settle_again(delivery, envelope, parts[0], policy)
+            return
+        try:
+            state = await self._hops.enter(parts[0].hop.key, policy.delivery.connections_per_hop)
+        except Busy as busy:
+            await self._wait_elsewhere(delivery, envelope, parts[0], policy, busy)
+            return
+        attempt = await self._attempt(delivery, envelope, parts[0], state, policy)
+        await self._settle(delivery, envelope, attempt, parts[0], policy)
+
+    async def _attempt(
+        self, delivery: Delivered, envelope: Envelope, part: Part, state: HopState, policy: Policy
+    ) -> Attempt:
+        begun = time.monotonic()
+        failed: str | None = "given up"
+        try:
+            attempt = await self._courier.attempt(part.hop, envelope, delivery.body, state, policy.delivery)
+            failed = attempt.hop_failed
+        finally:
+            took_s = time.monotonic() - begun
+            state.gate.leave(policy.delivery.connections_per_hop, took_s, failed)
+        self._tell_attempt(envelope, attempt, part.hop.key, took_s)
+        return attempt
+
+    async def _settle(
+        self, delivery: Delivered, envelope: Envelope, attempt: Attempt, part: Part, policy: Policy
+    ) -> None:
+        plan = plan_after(envelope, attempt, policy.retry, self._clock())
+        try:
+            await self._settlement.carry_out(plan, envelope, delivery.body, part.hop.key, policy.retry)
+        except Exception:
+            # What is delivered stays so: when the message comes again, only the rest is done.
+            self._remember(envelope.id, attempt)
+            raise
+        if delivery.stale:
+            self._remember(envelope.id, None)
+
+    async def _settle_again(self, delivery: Delivered, envelope: Envelope, part: Part, policy: Policy) -> None:
+        """Do what was left undone of a message whose attempt is over. None: all was done but the acknowledgement."""
+        metrics.REPEATED_ACKS.inc()
+        attempt = self._unacked.pop(envelope.id)
+        if attempt is not None:
+            await self._settle(delivery, envelope, attempt, part, policy)
+        elif delivery.stale:
+            self._remember(envelope.id, None)
+
+    def _remember(self, message_id: str, attempt: Attempt | None) -> None:
+        self._unacked[message_id] = attempt
+        if len(self._unacked) > _UNACKED_LIMIT:
+            del self._unacked[next(iter(self._unacked))]
+
+    async def _wait_elsewhere(
+        self, delivery: Delivered, envelope: Envelope, part: Part, policy: Policy, busy: Busy
+    ) -> None:
+        """Send a message for a hop that cannot take it now to the ladder; that is no attempt, but its life runs on."""
+        if self._clock() - envelope.received_at >= policy.retry.lifetime_s:
+            reply = Reply(451, "4.4.7", f"The next hop could not be reached in time; {busy}")
+            attempt = Attempt(same_for_all(envelope.recipients, reply))
+            await self._settle(delivery, envelope, attempt, part, policy)
+            return
+        reason = str(busy)
+        metrics.PARKED.labels(reason.partition(":")[0]).inc()
+        waiting = replace(envelope, retry=replace(envelope.retry, last_reply=reason[:500]))
+        await self._settlement.park(waiting, delivery.body, busy.wait_s)
+        # Told once per reason: a message may come by many times.
+        if envelope.retry.last_reply != waiting.retry.last_reply:
+            not_before = self._clock() + busy.wait_s
+            self._events.tell(
+                envelope.id, EventKind.RETRY, attempts=envelope.retry.attempts, not_before=not_before, reason=reason
+            )
+
+    def _tell_attempt(self, envelope: Envelope, attempt: Attempt, hop: str, took_s: float) -> None:
+        metrics.ATTEMPT_SECONDS.observe(took_s)
+        outcomes = []
+        for outcome in attempt.outcomes:
+            metrics.OUTCOMES.labels(outcome.status.value).inc()
+            outcomes.append(
+                {
+                    "recipient": outcome.recipient.address,
+                    "status": outcome.status.value,
+                    "reply": str(outcome.reply),
+                }
+            )
+        self._events.tell(
+            envelope.id,
+            EventKind.ATTEMPT,
+            hop=hop,
+            peer=attempt.peer,
+            tls=attempt.tls,
+            outcomes=outcomes,
+            took_ms=round(took_s * 1000, 1),
+        )

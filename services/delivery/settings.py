@@ -1,0 +1,35 @@
+"""Settings of the delivery service: where and how this host runs it. The rules of delivery are policy."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from shared.settings import ServiceSettings
+
+
+def _listed(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _address(text: str) -> str:
+    return str(ip_address(text))
+
+
+class DeliverySettings(ServiceSettings):
+    """Where and how delivery runs on this host.
+
+    data_dir: where relative `maildir:` routes begin. source_address: whence connections go out, or any.
+    own_addresses: of the gateway beside this machine's own (a proxy's), which DNS must not lead mail back to.
+    allow_private_mx: whether MX records may name private hosts, for a closed network with a DNS of its own.
+    mx_port: the port of hosts that MX records name; other than 25 only where a firewall maps it.
+    prefetch: how many messages are under way at a time.
+    """
+
+    data_dir: Path = Path("var")
+    source_address: Annotated[str, AfterValidator(_address)] | None = None
+    own_addresses: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_listed)] = ()
+    allow_private_mx: bool = False
+    mx_port: int = Field(25, ge=1, le=65535)
+    prefetch: int = Field(50, ge=1, le=1000)

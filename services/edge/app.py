@@ -1,0 +1,173 @@
+"""The edge as a process: wires its parts, and nothing else.
+
+On failure: ends with SettingsError or OSError where it cannot start; exits 1 where its reply queue has been dead for so
+long that only a fresh start can help (`_STUCK_S`). SIGTERM and SIGINT drain: no new connections, what is under way is
+finished, exit 0.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import signal
+from collections.abc import Callable
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from services.edge import metrics
+from services.edge.auth.accounts import Accounts
+from services.edge.auth.verify import PasswordVerifier
+from services.edge.handler import EdgeHandler
+from services.edge.heartbeats import Heartbeats
+from services.edge.limits import ByteBudget, Sessions
+from services.edge.listeners import Listeners
+from services.edge.settings import EdgeSettings
+from services.edge.verdicts import Verdicts
+from shared.broker.connect import Link
+from shared.broker.consume import ReplyQueue, StreamReader
+from shared.broker.events import EventSender
+from shared.broker.in_force import PolicyInForce
+from shared.broker.publish import Publisher
+from shared.broker.topology import Exchange, Queue
+from shared.errors import SettingsError
+from shared.event import Stage
+from shared.health import HealthServer
+from shared.policy import Policy
+
+_log = structlog.get_logger()
+_WATCH_S = 1.0
+_STUCK_S = 30.0
+_SAID_TIMEOUT_S = 5.0
+
+
+class Edge:
+    """All parts of one edge process."""
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        self._settings = settings
+        # Alarms of the broker hold publishers back: what is consumed has a connection of its own.
+        self.publishing = Link(settings.broker, "edge-publish")
+        self.consuming = Link(settings.broker, "edge-consume")
+        publisher = Publisher(self.publishing)
+        self._events = EventSender(publisher, Stage.EDGE)
+        self._heartbeats = Heartbeats()
+        self.verdicts = Verdicts(publisher, self._heartbeats)
+        self._changed: asyncio.Queue[Policy] = asyncio.Queue()
+        self._policy = PolicyInForce(self.consuming, self._changed.put_nowait)
+        accounts = Accounts()
+        StreamReader(self.consuming, Queue.ACCOUNTS.value, accounts.take)
+        process_key = secrets.token_hex(8)
+        self._replies = ReplyQueue(self.consuming, "edge", Exchange.VERDICT, process_key, self.verdicts.on_judgement)
+        ReplyQueue(self.consuming, "edge", Exchange.HEARTBEAT, None, self.verdicts.on_heartbeat)
+        self.consuming.on_up(self._listen_to_content)
+        self._verifier = PasswordVerifier(accounts)
+        self.budget = ByteBudget(0)
+        self.sessions = Sessions()
+        handler = EdgeHandler(
+            hostname=settings.hostname.lower(),
+            process_key=process_key,
+            loop_key=_loop_key(settings),
+            policy=self._policy,
+            publisher=publisher,
+            events=self._events,
+            verdicts=self.verdicts,
+            verifier=self._verifier,
+            budget=self.budget,
+            broker_takes=lambda: self.publishing.is_up and not self.publishing.is_blocked,
+        )
+        self.listeners = Listeners(settings.listeners, handler, self.sessions)
+        self.health = HealthServer(settings.health, self._conditions())
+
+    async def _listen_to_content(self, _connection: AbstractConnection) -> None:
+        self._heartbeats.listen(asyncio.get_running_loop().time())
+
+    def _conditions(self) -> dict[str, Callable[[], bool]]:
+        return {
+            "broker": lambda: self.publishing.is_up and not self.publishing.is_blocked,
+            "consuming": lambda: self.consuming.is_up and self._replies.is_consuming,
+            "policy": lambda: self._policy.is_known,
+            "listening": lambda: self.listeners.is_listening and not self.sessions.draining,
+        }
+
+    async def run(self) -> int:
+        """Serve until told to stop; return the exit code."""
+        stop = asyncio.Event()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+        await self.start()
+        tasks = [asyncio.create_task(work) for work in (self._until(stop), self._follow_policy(), self._watch())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        await self.stop()
+        return max(task.result() for task in done)
+
+    async def start(self) -> None:
+        """Begin to connect, and serve health; the listeners open with the first policy."""
+        await self.health.start()
+        self._events.start()
+        self.publishing.start()
+        self.consuming.start()
+
+    async def stop(self) -> None:
+        """Drain: take nothing new, finish what is under way, tell what is to be told, disconnect."""
+        _log.info("draining", sessions=len(self.sessions))
+        self.listeners.close()
+        self.verdicts.stop_waiting()
+        if not await self.sessions.drain(self._settings.drain_timeout_s):
+            _log.warning("sessions-cut-off", sessions=len(self.sessions))
+        await self.verdicts.close(_SAID_TIMEOUT_S)
+        await self._events.close()
+        self._verifier.close()
+        for link in (self.consuming, self.publishing):
+            await link.close()
+        await self.health.close()
+        _log.info("stopped")
+
+    async def _until(self, stop: asyncio.Event) -> int:
+        await stop.wait()
+        return 0
+
+    async def _follow_policy(self) -> int:
+        started = False
+        while True:
+            policy = await self._changed.get()
+            self.budget.limit = policy.limits.in_flight_bytes
+            try:
+                await self.listeners.follow(policy)
+            except (OSError, SettingsError) as error:
+                _log.error("listener-not-opened", cause=str(error))
+                if not started:
+                    return 1
+            started = True
+
+    async def _watch(self) -> int:
+        """Renew a connection that does not consume, and give up where that does not help."""
+        loop = asyncio.get_running_loop()
+        dead_since: float | None = None
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            self._measure(loop.time())
+            if not self.consuming.is_up or self._replies.is_consuming:
+                dead_since = None
+                continue
+            dead_since = dead_since or loop.time()
+            if loop.time() - dead_since > _STUCK_S:
+                _log.error("not-consuming", since_s=round(loop.time() - dead_since))
+                return 1
+            self.consuming.renew()
+
+    def _measure(self, now: float) -> None:
+        metrics.OPEN_SESSIONS.set(len(self.sessions))
+        metrics.IN_FLIGHT_BYTES.set(self.budget.used)
+        metrics.WAITING.set(len(self.verdicts.memory.waiting))
+        metrics.REMEMBERED.set(self.verdicts.memory.remembered)
+        metrics.CONTENT_ALIVE.set(self._heartbeats.alive(now))
+
+
+def _loop_key(settings: EdgeSettings) -> bytes:
+    if settings.loop_key is None:
+        return secrets.token_bytes(32)
+    return hashlib.sha256(settings.loop_key.get_secret_value().encode()).digest()

@@ -1,0 +1,144 @@
+"""DATA and BDAT: from the client's first octet to the answer.
+
+Owns: when a message may begin, reading it to its end whatever is wrong with it, and one reply for it.
+Standards: RFC 5321 §4.1.1.4, RFC 3030 (CHUNKING).
+On failure: a flaw is told after the end of the message, or of the chunk, so that the session stays in step; a timeout
+ends it.
+"""
+
+# ruff: noqa: N802  (aiosmtpd finds commands by these names)
+
+import re
+
+from services.edge.data import DotReader, PieceReader
+from services.edge.engine import Engine, Over
+from services.edge.handler import Message
+from services.edge.session import Transaction
+from shared.reply import Reply
+
+_CHUNK = re.compile(r"([0-9]{1,10})(?: +(LAST))?\Z", re.IGNORECASE)
+_NO_MAIL = Reply(503, "5.5.1", "Need MAIL first")
+_NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
+_NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
+_NOT_WITH_BDAT = Reply(503, "5.5.1", "DATA may not follow BDAT")
+_NO_CHUNKING = Reply(502, "5.5.1", "CHUNKING is not offered")
+_CHUNK_FAILED = Reply(503, "5.5.1", "An earlier chunk failed, send RSET")
+_CHUNK_SYNTAX = Reply(501, "5.5.4", "Syntax: BDAT <size> [LAST]; it is not known where the chunk ends, closing")
+
+
+class Transfer(Engine):
+    """The part of a connection that takes messages."""
+
+    _message: Message | None = None
+    _pieces: PieceReader | None = None
+    _chunk_failed = False
+
+    @property
+    def in_bdat(self) -> bool:
+        """Whether a message in chunks has begun."""
+        return self._message is not None or self._chunk_failed
+
+    def abandon_message(self) -> None:
+        """Give up a message in chunks."""
+        if self._message is not None:
+            self._message.close()
+        self._message = self._pieces = None
+        self._chunk_failed = False
+
+    async def smtp_DATA(self, arg: str) -> None:
+        """RFC 5321 §4.1.1.4."""
+        if arg:
+            await self.fail(_NO_ARGUMENT)
+        elif self.tx.sender is None:
+            await self.fail(_NO_MAIL)
+        elif self.in_bdat:
+            # RFC 3030 §2: the two do not mix.
+            await self.fail(_NOT_WITH_BDAT)
+        elif not self.tx.recipients:
+            # RFC 2920 §3.1: a pipelining client comes here when every recipient was refused; no error of its own.
+            await self.push(_NO_RECIPIENTS)
+        else:
+            await self._data()
+
+    async def _data(self) -> None:
+        self._message = message = self.handler.open_message(self.state, self.tx)
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        reader = DotReader(message.content)
+        limits = self.limits
+        end = self.loop.time() + limits.message_timeout_s
+        self._in_message = True
+        while True:
+            piece = await self.read_piece(limits.data_timeout_s, end)
+            rest = reader.feed(piece)
+            if rest is not None:
+                break
+        if rest < len(piece):
+            self.inbox.put_back(piece[rest:])
+        await self._finish(message)
+
+    async def smtp_BDAT(self, arg: str) -> None:
+        """RFC 3030 §2."""
+        matched = _CHUNK.match(arg)
+        if matched is None:
+            raise Over(_CHUNK_SYNTAX)
+        self._in_message = True
+        refused = self._why_no_chunk()
+        message = None if refused else self._open_chunks()
+        await self._read_chunk(int(matched[1]))
+        # RFC 3030 §2: the octets of a refused chunk are taken off the line first.
+        if message is None:
+            self._in_message = False
+            assert refused is not None
+            await self.push(refused)
+            return
+        await self._after_chunk(message, int(matched[1]), last=matched[2] is not None)
+
+    def _why_no_chunk(self) -> Reply | None:
+        if not self.state.rules.chunking:
+            self.state.errors += 1
+            return _NO_CHUNKING
+        if self.tx.sender is None:
+            return _NO_MAIL
+        if self._chunk_failed:
+            return _CHUNK_FAILED
+        return None if self.tx.recipients else _NO_RECIPIENTS
+
+    def _open_chunks(self) -> Message:
+        if self._message is None:
+            self._message = self.handler.open_message(self.state, self.tx)
+            self._pieces = PieceReader(self._message.content)
+            self._chunks_end = self.loop.time() + self.limits.message_timeout_s
+        return self._message
+
+    async def _read_chunk(self, left: int) -> None:
+        limits, pieces = self.limits, self._pieces
+        end = self._chunks_end if pieces else self.loop.time() + limits.message_timeout_s
+        while left:
+            piece = await self.read_piece(limits.data_timeout_s, end, left)
+            left -= len(piece)
+            if pieces is not None:
+                pieces.feed(piece)
+
+    async def _after_chunk(self, message: Message, octets: int, *, last: bool) -> None:
+        assert self._pieces is not None
+        if last:
+            self._pieces.finish()
+            await self._finish(message)
+        elif message.content.flaw is not None:
+            reply = await self.handler.handle_DATA(self.state, self.tx, message)
+            self.abandon_message()
+            self._chunk_failed = True
+            self._in_message = False
+            await self.push(reply)
+        else:
+            self._in_message = False
+            await self.push(f"250 2.0.0 {octets} octets received")
+
+    async def _finish(self, message: Message) -> None:
+        reply = await self.handler.handle_DATA(self.state, self.tx, message)
+        self.abandon_message()
+        self._in_message = False
+        self.tx = Transaction()
+        if reply.positive:
+            self.state.commands = 0
+        await self.push(reply)

@@ -1,0 +1,17 @@
+# The contract tests' place with RabbitMQ 4.0 (Debian 13): the node is the one that infra/local/rabbitmq.py starts.
+FROM debian:trixie-slim
+ARG DEBIAN_FRONTEND=noninteractive
+ARG PIP_CERT
+ARG PIP_INDEX_URL
+RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
+    && apt-get update && apt-get install -y --no-install-recommends rabbitmq-server python3-venv ca-certificates
+COPY infra/docker/extra-ca/ /usr/local/share/ca-certificates/
+RUN update-ca-certificates && python3 -m venv /opt/tests
+COPY requirements.lock ./
+RUN /opt/tests/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
+    && /opt/tests/bin/pip install --no-cache-dir pytest pytest-asyncio pytest-timeout hypothesis psutil
+RUN useradd --uid 10001 --create-home tests
+USER tests
+ENV PATH=/opt/tests/bin:$PATH PYTHONDONTWRITEBYTECODE=1
+WORKDIR /src
+CMD ["python", "-m", "pytest", "-p", "no:cacheprovider", "tests/contract"]

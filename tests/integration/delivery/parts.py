@@ -1,0 +1,159 @@
+"""Parts of the delivery stage with a broker that is only noted down, for tests against real next hops."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.delivery.consumer import DeliveryConsumer
+from services.delivery.courier import Courier
+from services.delivery.hops import Hops
+from services.delivery.mx import Exchangers
+from services.delivery.settle import Settlement
+from shared.broker.publish import PublishError, PublishFailure
+from shared.dns.resolver import CachingResolver
+from shared.envelope import Client, Direction, Envelope, Proof, Recipient
+from shared.event import EventKind
+from shared.ids import new_id
+from shared.policy import Policy, parse_policy
+from shared.wire import MAIL_TYPE, mail_headers, read_envelope
+
+OUR_NAME = "gate.example"
+MESSAGE = b"From: a@client.example\r\nTo: b@example.org\r\nSubject: hello\r\n\r\nHello,\r\n.dot\r\n"
+
+
+def envelope_for(*recipients: str, **changes: object) -> Envelope:
+    """Return an envelope as edge would make it, from a proved sender."""
+    values: dict[str, object] = {
+        "id": new_id(),
+        "received_at": time.time(),
+        "listener": "mx",
+        "direction": Direction.INBOUND,
+        "client": Client("192.0.2.9", 4711, "client.example"),
+        "sender": "a@client.example",
+        "recipients": tuple(Recipient(address) for address in recipients or ("b@example.org",)),
+        "size_bytes": len(MESSAGE),
+        "proved": Proof.SPF,
+    }
+    return Envelope(**(values | changes))  # type: ignore[arg-type]
+
+
+@dataclass
+class Published:
+    """One message that was published."""
+
+    exchange: str
+    key: str
+    body: bytes
+    headers: Mapping[str, str | int]
+    message_type: str
+    message_id: str | None
+
+    @property
+    def envelope(self) -> Envelope:
+        return read_envelope(self.message_type, self.headers)
+
+
+@dataclass
+class FakePublisher:
+    """Notes what is published. failures: how many publishes fail first."""
+
+    published: list[Published] = field(default_factory=list)
+    failures: int = 0
+
+    async def publish(
+        self,
+        exchange: str,
+        key: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str | int] | None = None,
+        message_type: str = "",
+        message_id: str | None = None,
+    ) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise PublishError(PublishFailure.UNAVAILABLE, "the test says so")
+        self.published.append(Published(exchange, key, body, headers or {}, message_type, message_id))
+
+    def to(self, exchange: str) -> list[Published]:
+        return [message for message in self.published if message.exchange == exchange]
+
+
+@dataclass
+class FakeEvents:
+    """Notes what is told."""
+
+    told: list[tuple[str, EventKind, dict[str, object]]] = field(default_factory=list)
+
+    def tell(self, message_id: str, kind: EventKind, /, **facts: object) -> None:
+        self.told.append((message_id, kind, facts))
+
+    def of(self, kind: EventKind) -> list[dict[str, object]]:
+        return [facts for _, told, facts in self.told if told is kind]
+
+
+@dataclass
+class FakeDelivery:
+    """A message as the queue delivers it."""
+
+    body: bytes
+    headers: Mapping[str, object]
+    message_type: str | None = MAIL_TYPE
+    message_id: str | None = None
+    stale: bool = False
+    acked: bool = False
+
+    async def ack(self) -> None:
+        self.acked = True
+
+
+def delivery_of(envelope: Envelope, message: bytes = MESSAGE) -> FakeDelivery:
+    """Return a message from the queue."""
+    return FakeDelivery(message, mail_headers(envelope), message_id=envelope.id)
+
+
+@dataclass
+class InForce:
+    """The policy in force."""
+
+    policy: Policy
+
+
+class Stage:
+    """The stage from queue to hop. policy: a TOML document."""
+
+    def __init__(self, policy: str, folder: Path, *, zone_files: tuple[Path, ...] = (), mx_port: int = 25) -> None:
+        self.publisher = FakePublisher()
+        self.events = FakeEvents()
+        self.resolver = CachingResolver([], zone_files)
+        exchangers = Exchangers(self.resolver, OUR_NAME, allow_private=True, port=mx_port)
+        self.courier = Courier(OUR_NAME, folder, self.resolver, exchangers)
+        self.hops = Hops(time.monotonic, 50)
+        self.in_force = InForce(parse_policy(policy))
+        self.consumer = DeliveryConsumer(
+            courier=self.courier,
+            hops=self.hops,
+            settlement=Settlement(self.publisher, self.events, OUR_NAME),
+            events=self.events,
+            in_force=self.in_force,
+        )
+
+    async def take(self, envelope: Envelope, message: bytes = MESSAGE) -> FakeDelivery:
+        """Handle one message; it must be acknowledged."""
+        delivery = delivery_of(envelope, message)
+        await self.consumer.handle(delivery)
+        assert delivery.acked
+        return delivery
+
+    async def close(self) -> None:
+        self.hops.close()
+        self.courier.close()
+        await self.resolver.close()
+        await asyncio.sleep(0)
+
+
+def route_policy(route: str, domain: str = "example.org", more: str = "") -> str:
+    """Return a policy with one domain of ours."""
+    return f'{more}\n[domains."{domain}"]\nroute = "{route}"\nrecipients = "any"\n'
