@@ -36,8 +36,16 @@ HOLDERS = (
     Holder("edge", SERVICE_UID, (("broker-password", "broker-edge"), ("loop-key", "loop-key"))),
     Holder("content", SERVICE_UID, (("broker-password", "broker-content"),)),
     Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"),)),
-    Holder("console", SERVICE_UID, (("broker-password", "broker-console"),)),
-    Holder("installer", SERVICE_UID, (("admin-password", "broker-admin"), ("broker-password", "broker-console"))),
+    Holder("console", SERVICE_UID, (("broker-password", "broker-console"), ("monitor-password", "broker-monitor"))),
+    Holder(
+        "installer",
+        SERVICE_UID,
+        (
+            ("admin-password", "broker-admin"),
+            ("broker-password", "broker-console"),
+            ("monitor-password", "broker-monitor"),
+        ),
+    ),
     Holder("rabbitmq", ENGINE_UID, (("admin-password", "broker-admin"),), ("rabbitmq", "localhost", "127.0.0.1")),
     Holder("redis", ENGINE_UID, (("password", "redis"),), needs_ca=False),
     Holder("postgres", ENGINE_UID, (("password", "database"),), needs_ca=False),

@@ -16,6 +16,7 @@ import tempfile
 import time
 from multiprocessing.context import SpawnProcess
 from multiprocessing.sharedctypes import SynchronizedArray
+from typing import TypeAlias
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -31,7 +32,7 @@ _RESTART_PAUSE_S = 1.0
 _STALE_S = 5.0
 _STOP_S = 25.0
 _METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-Beats = SynchronizedArray[float]
+Beats: TypeAlias = "SynchronizedArray[float]"  # a class that only types can subscript
 
 
 class Workers:
