@@ -1,6 +1,6 @@
 """SMTP paths and addresses, parsed strictly (PURE).
 
-Output: `Address`, whose domain is in lower case and in A-labels unless SMTPUTF8 is in force and kept so by the sender.
+Output: `Address`, whose domain is in lower case and in A-labels, whatever the sender wrote.
 Standards: RFC 5321 §4.1.2 and §4.1.3, RFC 6531 §3.3, RFC 5890 (IDNA).
 On failure: AddressError, whose text says what is wrong; nothing is stripped or mended silently.
 """
@@ -22,6 +22,7 @@ _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _DOT_STRING_UTF8 = re.compile(rf"{_ATEXT_UTF8}+(?:\.{_ATEXT_UTF8}+)*\Z")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"\Z')
 _QUOTED_UTF8 = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a0-\U0010ffff]|\\[\x20-\x7e])*"\Z')
+_QUOTED_PAIR = re.compile(r"\\(.)")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -86,6 +87,7 @@ def parse_local_part(text: str, *, smtputf8: bool = True) -> str:
         matched = _QUOTED_UTF8.match(text) if smtputf8 else _QUOTED.match(text)
     else:
         matched = _DOT_STRING_UTF8.match(text) if smtputf8 else _DOT_STRING.match(text)
+    # RFC 5321 §4.1.2 lets a quoted string be empty; deliberately refused, for no mailbox is called nothing.
     if not matched or text == '""':
         raise AddressError(f"{text[:80]!r} is not a local part (RFC 5321 §4.1.2)")
     return text
@@ -120,6 +122,16 @@ def parse_forward_path(text: str, *, smtputf8: bool = False) -> Address:
     return parse_address(inner, smtputf8=smtputf8)
 
 
+def unquoted(local_part: str) -> str:
+    """Return what a local part means, for comparing: a quoted string without its quotes and backslashes.
+
+    RFC 5321 §4.1.2: `"demo"` and `demo` are one mailbox. What is handed on keeps the form in which it came.
+    """
+    if not local_part.startswith('"'):
+        return local_part
+    return _QUOTED_PAIR.sub(r"\1", local_part[1:-1])
+
+
 def is_routed_local_part(local_part: str) -> bool:
     """Whether a local part could make another server relay: `%`, `!` or `@` in it."""
     return any(sign in local_part for sign in "%!@")
@@ -129,7 +141,8 @@ def _path(text: str) -> str:
     if not text.startswith("<") or not text.endswith(">"):
         raise AddressError("a path stands between < and >")
     inner = text[1:-1]
-    if len(text.encode("utf-8", "surrogatepass")) > PATH_LIMIT + 64:
+    # RFC 5321 §4.5.3.1.3: 256 octets, punctuation included.
+    if len(text.encode("utf-8", "surrogatepass")) > PATH_LIMIT:
         raise AddressError(f"the path is longer than {PATH_LIMIT} octets")
     if _CONTROL.search(inner):
         raise AddressError("the path has a control character")
@@ -144,8 +157,8 @@ def _literal(text: str) -> str:
     if not text.endswith("]"):
         raise AddressError(f"{text[:80]!r} is not an address literal")
     try:
-        # RFC 5321 §4.1.3: IPv6 carries its tag, IPv4 none.
-        if inner[:5].lower() == "ipv6:":
+        # RFC 5321 §4.1.3: IPv6 carries its tag, IPv4 none. A zone (`%eth0`), which Python reads, is not in the grammar.
+        if inner[:5].lower() == "ipv6:" and "%" not in inner:
             return f"[IPv6:{IPv6Address(inner[5:]).compressed}]"
         address = ip_address(inner)
     except ValueError:

@@ -76,8 +76,9 @@ class Recipient:
 
     @property
     def domain(self) -> str:
-        """The domain in lower case."""
-        return self.address.rpartition("@")[2].lower()
+        """The domain as policy knows it: in lower case, but a literal keeps its tag (`[IPv6:…]`)."""
+        domain = self.address.rpartition("@")[2]
+        return domain if domain.startswith("[") else domain.lower()
 
     def wants(self, event: Notify) -> bool:
         """Whether a DSN of this kind may be sent. RFC 3461 §4.1: without NOTIFY, failures and delays are reported."""

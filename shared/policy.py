@@ -6,14 +6,15 @@ On failure: PolicyError, which names each key that is wrong; an unknown key is w
 """
 
 import tomllib
+from contextlib import suppress
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from shared.address import AddressError, parse_domain, parse_local_part
+from shared.address import AddressError, parse_domain, parse_local_part, unquoted
 from shared.envelope import Direction
 from shared.errors import SettingsError
 from shared.explain import explain
@@ -122,8 +123,9 @@ class Relay(Table):
     networks: list[Network] = []
 
     def allows(self, address: str) -> bool:
-        """Whether a client address is on the relay list."""
+        """Whether a client address is on the relay list. An IPv4 client of an IPv6 socket counts as IPv4."""
         ip = ip_address(address)
+        ip = (ip.ipv4_mapped if isinstance(ip, IPv6Address) else None) or ip
         return any(ip in network for network in self.networks)
 
 
@@ -192,18 +194,19 @@ class DomainRules(Table):
 
     @cached_property
     def _listed(self) -> frozenset[str]:
-        return frozenset(name.lower() for name in self.recipients)
+        return frozenset(unquoted(name).lower() for name in self.recipients)
 
     def takes(self, local_part: str) -> bool:
-        """Whether a local part is a recipient; compared without case, as real servers do. postmaster always is."""
+        """Whether a local part is a recipient, compared without quotes and case, as real servers do."""
+        name = unquoted(local_part).lower()
         # RFC 5321 §4.5.1: postmaster is taken by every server that takes mail.
-        return self.recipients == "any" or local_part.lower() in self._listed or local_part.lower() == "postmaster"
+        return self.recipients == "any" or name in self._listed or name == "postmaster"
 
 
 class RetryRules(Table):
     """When delivery tries again. steps_s: waits after the first attempts; the last one repeats."""
 
-    steps_s: list[int] = Field([60, 300, 900, 1800, 3600, 7200, 10_800, 14_400], min_length=1)
+    steps_s: list[Annotated[int, Field(ge=1)]] = Field([60, 300, 900, 1800, 3600, 7200, 10_800, 14_400], min_length=1)
     # RFC 5321 §4.5.4.1: give up after 4 to 5 days.
     lifetime_s: int = Field(432_000, ge=60, le=1_209_600)
     delay_notice_after_s: int = Field(14_400, ge=60)
@@ -216,7 +219,7 @@ class VerdictRules(Table):
 
 
 class DeliveryRules(Table):
-    """Bounds of delivery. allow_plaintext: whether mail may go out without TLS where a next hop offers none."""
+    """Bounds of delivery."""
 
     connections_per_hop: int = Field(10, ge=1, le=1000)
     messages_per_connection: int = Field(100, ge=1)
@@ -249,11 +252,29 @@ class Policy(Table):
 
     @model_validator(mode="before")
     @classmethod
+    def _no_domain_twice(cls, document: object) -> object:
+        """Refuse two tables that are one domain (`a.test` and `A.TEST`), of which one would be lost without a word."""
+        if isinstance(document, dict) and isinstance(document.get("domains"), dict):
+            seen: dict[str, str] = {}
+            for name in document["domains"]:
+                with suppress(AddressError):
+                    other = seen.setdefault(parse_domain(name), name)
+                    if other != name:
+                        raise ValueError(f"domains {other!r} and {name!r} are the same one")
+        return document
+
+    @model_validator(mode="before")
+    @classmethod
     def _inherit_checks(cls, document: object) -> object:
         """Lay each domain's `checks` over the global ones, before either is checked."""
         if not isinstance(document, dict) or not isinstance(document.get("domains"), dict):
             return document
         common = document.get("checks", {})
+        try:
+            Checks.model_validate(common)
+        except ValidationError:
+            # It is told once, at its own key, and not again for each domain.
+            return document
         domains = {
             name: rules | {"checks": _laid_over(common, rules.get("checks", {}))} if isinstance(rules, dict) else rules
             for name, rules in document["domains"].items()
@@ -275,7 +296,7 @@ def parse_policy(text: str) -> Policy:
     """Return the checked policy of a TOML document. Raises PolicyError."""
     try:
         return Policy.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(f"not TOML: {error}") from None
     except ValidationError as error:
         raise PolicyError(explain(error)) from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 1,000 brackets
+        raise PolicyError(f"not TOML: {error}") from None

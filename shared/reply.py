@@ -8,7 +8,7 @@ On failure: ValueError for a code or enhanced code that no SMTP reply may have.
 import re
 from dataclasses import dataclass
 
-_ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\Z")
+_ENHANCED = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}\Z")
 _UNSAFE = re.compile(r"[^\x20-\x7e]+")
 _LINE_LIMIT = 512
 

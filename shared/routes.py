@@ -10,8 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import ip_address
-from urllib.parse import urlsplit
+from ipaddress import IPv4Address, IPv6Address
 
 
 class RouteError(ValueError):
@@ -30,6 +29,11 @@ class RouteKind(StrEnum):
 
 
 _DEFAULT_PORTS = {RouteKind.SMTP: 25, RouteKind.SMTPS: 465, RouteKind.LMTP: 24}
+# Read strictly, for urllib drops line ends, blanks and what stands behind an IPv6 address without a word.
+_URL = re.compile(
+    r"(?P<kind>smtps?|lmtp)://(?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<host>[a-z0-9.-]+))(?::(?P<port>[0-9]{1,5}))?\Z",
+    re.IGNORECASE,
+)
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*\Z")
 
 
@@ -63,29 +67,38 @@ def parse_route(text: str) -> Route:
         if not path or "\0" in path or ".." in path.split("/"):
             raise RouteError(f"{text!r}: a Maildir route needs a path without '..', such as maildir:mail")
         return Route(RouteKind.MAILDIR, path=path)
-    if text.startswith("lmtp:/") and not text.startswith("lmtp://"):
+    if text.startswith("lmtp:/") and not text.startswith("lmtp://") and "\0" not in text:
         return Route(RouteKind.LMTP_SOCKET, path=text.removeprefix("lmtp:"))
     return _parse_url(text)
 
 
 def _parse_url(text: str) -> Route:
-    try:
-        url = urlsplit(text)
-        kind, host, port = RouteKind(url.scheme), url.hostname or "", url.port
-    except ValueError:
-        kind = None
-    if kind not in _DEFAULT_PORTS or kind is None:
+    url = _URL.match(text)
+    if url is None:
         raise RouteError(f"{text!r}: expected smtp://, smtps://, lmtp://host:port, lmtp:/socket, maildir:path or mx")
-    if url.path or url.query or url.fragment or url.username is not None:
-        raise RouteError(f"{text!r}: a route holds a host and a port, nothing more")
-    if not _is_host(host):
+    kind, host = RouteKind(url["kind"].lower()), (url["ipv6"] or url["host"]).lower()
+    if not (_is_ipv6(host) if url["ipv6"] else _is_host(host)):
         raise RouteError(f"{text!r}: {host!r} is neither a host name nor an address")
-    return Route(kind, host=host, port=port or _DEFAULT_PORTS[kind])
+    port = int(url["port"]) if url["port"] else _DEFAULT_PORTS[kind]
+    if not 1 <= port <= 65535:
+        raise RouteError(f"{text!r}: {port} is not a port")
+    return Route(kind, host=host, port=port)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_host(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
+    # A name whose last label is a number is meant as an address (RFC 3696 §2).
+    if not host.rpartition(".")[2].isdigit():
         return bool(_HOST.match(host))
+    try:
+        IPv4Address(host)
+    except ValueError:
+        return False
     return True

@@ -106,7 +106,7 @@ def read_private_toml(path: Path) -> dict[str, object]:
         if stat.S_IMODE(mode) & 0o077:
             raise SettingsError(f"{path}: mode {stat.S_IMODE(mode):04o} lets others in; run: chmod 600 {path}")
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{path}: {error}") from None
 
 

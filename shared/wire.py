@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from shared.envelope import Envelope
+from shared.explain import explain
 from shared.reply import Reply
 from shared.verdict import Action, Verdict
 
 MAIL_TYPE = "gatepost.mail.v1"
 # AMQP 0-9-1 §4.2.6: headers travel in one frame; RabbitMQ's default frame_max is 131,072 octets.
 HEADERS_LIMIT_BYTES = 120_000
+# What edge may use of it: content and delivery add their verdict, proof and last reply to the same envelope later.
+FIRST_LIMIT_BYTES = 100_000
+# A cause stands in logs and in the quarantine note, which is a header itself.
+_CAUSE_LIMIT = 500
 
 ENVELOPE = "envelope"
 REPLY_KEY = "reply_key"
@@ -87,19 +92,23 @@ _SAID = TypeAdapter(Said)
 _NOTE = TypeAdapter(QuarantineNote)
 
 
-def encode_envelope(envelope: Envelope) -> str:
+def encode_envelope(envelope: Envelope, limit_bytes: int = HEADERS_LIMIT_BYTES) -> str:
     """Return the JSON of an envelope. Raises EnvelopeTooLarge."""
     text = _ENVELOPE.dump_json(envelope, exclude_defaults=True)
-    if len(text) > HEADERS_LIMIT_BYTES:
-        raise EnvelopeTooLarge(f"envelope of {len(text)} octets, at most {HEADERS_LIMIT_BYTES} fit one frame")
+    if len(text) > limit_bytes:
+        raise EnvelopeTooLarge(f"envelope of {len(text)} octets, at most {limit_bytes} fit one frame")
     return text.decode()
 
 
 def mail_headers(
     envelope: Envelope, reply_to: ReplyTo | None = None, note: QuarantineNote | None = None
 ) -> dict[str, str]:
-    """Return the AMQP headers of a mail, built afresh: never copy a received message's. Raises EnvelopeTooLarge."""
-    headers = {ENVELOPE: encode_envelope(envelope)}
+    """Return the AMQP headers of a mail, built afresh: never copy a received message's. Raises EnvelopeTooLarge.
+
+    With `reply_to` the mail is edge's, not judged yet, and has to leave room for what the later stages add.
+    """
+    limit_bytes = HEADERS_LIMIT_BYTES if reply_to is None else FIRST_LIMIT_BYTES
+    headers = {ENVELOPE: encode_envelope(envelope, limit_bytes)}
     if reply_to is not None:
         headers[REPLY_KEY] = reply_to.key
         headers[TOKEN] = reply_to.token
@@ -120,7 +129,7 @@ def read_envelope(message_type: str | None, headers: Mapping[str, object]) -> En
     try:
         return _ENVELOPE.validate_json(_text(headers, ENVELOPE))
     except ValidationError as error:
-        raise WireError(f"header {ENVELOPE!r}: {error}") from None
+        raise WireError(f"header {ENVELOPE!r}: {_cause(error)}") from None
 
 
 def read_reply_to(headers: Mapping[str, object]) -> ReplyTo | None:
@@ -137,7 +146,7 @@ def read_note(headers: Mapping[str, object]) -> QuarantineNote | None:
     try:
         return _NOTE.validate_json(_text(headers, QUARANTINE))
     except ValidationError as error:
-        raise WireError(f"header {QUARANTINE!r}: {error}") from None
+        raise WireError(f"header {QUARANTINE!r}: {_cause(error)}") from None
 
 
 def encode_judgement(judgement: Judgement) -> bytes:
@@ -150,7 +159,7 @@ def decode_judgement(body: bytes) -> Judgement:
     try:
         return _JUDGEMENT.validate_json(body)
     except ValidationError as error:
-        raise WireError(f"verdict message: {error}") from None
+        raise WireError(f"verdict message: {_cause(error)}") from None
 
 
 def encode_said(said: Said) -> bytes:
@@ -163,7 +172,7 @@ def decode_said(body: bytes) -> Said:
     try:
         return _SAID.validate_json(body)
     except ValidationError as error:
-        raise WireError(f"said message: {error}") from None
+        raise WireError(f"said message: {_cause(error)}") from None
 
 
 def judgement_of(message_id: str, said_key: str, token: str, verdict: Verdict, reply: Reply) -> Judgement:
@@ -174,7 +183,14 @@ def judgement_of(message_id: str, said_key: str, token: str, verdict: Verdict, r
 def _text(headers: Mapping[str, object], name: str) -> str:
     value = headers.get(name)
     if isinstance(value, bytes):
-        return value.decode("utf-8", "strict")
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            raise WireError(f"header {name!r} is not UTF-8") from None
     if not isinstance(value, str):
         raise WireError(f"header {name!r} is {'missing' if value is None else type(value).__name__}, expected text")
     return value
+
+
+def _cause(error: ValidationError) -> str:
+    return explain(error)[:_CAUSE_LIMIT]

@@ -1,7 +1,7 @@
 """A private clamd on loopback, for `make run` and the tests (I/O: processes and files).
 
-Owns: one clamd on one TCP port, in the foreground, with the limits of infra/clamav/clamd.conf. Started by root it changes
-to the user clamav.
+Owns: one clamd on one TCP port, in the foreground, with the limits of infra/clamav/clamd.conf; root's runs as the user
+clamav.
 Input: `ClamdSettings`. Output: clamd's protocol. Without a complete database (main and daily) in the database folder it
 knows the EICAR test signature alone; `has_full_database` tells.
 On failure: ClamdFailed with the end of the log. `stop` and `kill` never raise.

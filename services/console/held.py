@@ -13,11 +13,14 @@ from email.header import decode_header, make_header
 
 from services.console.rows import TEXT_LIMIT, clean
 from shared.envelope import Envelope
+from shared.event import Event, EventKind, Facts, Stage
 from shared.wire import ENVELOPE, QuarantineNote, WireError, read_envelope, read_note
 
 POISON = "poison"
 UNREADABLE = "unreadable"
 HELD = "held"
+# A time beyond 2100 is none, and would not even print.
+_LAST_YEAR = 4_102_444_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +68,21 @@ def held_mail(
         headers=json.dumps(dict(headers), default=_plain),
         message=body,
         size_bytes=len(body),
-        received_at=envelope.received_at if envelope else now,
+        received_at=envelope.received_at if envelope and 0 <= envelope.received_at < _LAST_YEAR else now,
         stored_at=now,
         state=HELD,
         state_at=now,
     )
+
+
+def broker_event(mail: HeldMail) -> Event | None:
+    """Return the event of a mail that the broker put into quarantine, for no stage tells of it; None for the others."""
+    if mail.reason not in (POISON, UNREADABLE):
+        return None
+    # The same mail coming again is the same event.
+    uid = f"held-{mail.part}-{hashlib.sha256(mail.id.encode('utf-8', 'replace')).hexdigest()[:16]}"
+    facts: Facts = {"reason": mail.reason, "evidence": mail.evidence, "recipients": mail.recipients or "(not readable)"}
+    return Event(uid, mail.id, mail.stored_at, Stage.CONSOLE, "", EventKind.QUARANTINED, facts)
 
 
 def part_of(recipients: str, reason: str) -> str:
@@ -80,7 +93,8 @@ def part_of(recipients: str, reason: str) -> str:
 
 def subject_of(message: bytes) -> str | None:
     """Return the decoded subject of a message, without parsing the rest of it; None if there is none."""
-    head = message[:65_536].partition(b"\r\n\r\n")[0]
+    # A message that begins with an empty line has no header; the line break before makes that the same case.
+    head = (b"\r\n" + message[:65_536]).partition(b"\r\n\r\n")[0]
     lines = head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n")
     raw = next((line[8:].strip() for line in lines if line[:8].lower() == b"subject:"), None)
     if raw is None:

@@ -19,12 +19,13 @@ from prometheus_client import Counter
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from services.console.database import Database
-from services.console.held import HeldMail, held_mail
+from services.console.held import HeldMail, broker_event, held_mail
 from services.console.rows import EventRow, Summary, event_rows
 from services.console.store import Store, answers
 from shared.broker.connect import Link
 from shared.broker.consume import Consumer, Delivery
 from shared.broker.topology import Queue
+from shared.event import encode_events
 
 _log = structlog.get_logger()
 _written = Counter("gatepost_recorded_total", "Rows written by the recorder", ["table"])
@@ -183,9 +184,11 @@ def _batch(taken: list[_Waiting]) -> _Batch:
     for waiting in taken:
         delivery = waiting.delivery
         if waiting.queue is Queue.QUARANTINE:
-            batch.held.append(
-                held_mail(delivery.body, delivery.headers, delivery.message_type, delivery.message_id, time.time())
-            )
+            mail = held_mail(delivery.body, delivery.headers, delivery.message_type, delivery.message_id, time.time())
+            batch.held.append(mail)
+            told = broker_event(mail)
+            if told is not None:
+                batch.events.extend(event_rows(encode_events([told]), batch.summaries))
             continue
         try:
             batch.events.extend(event_rows(delivery.body, batch.summaries))

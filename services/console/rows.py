@@ -14,6 +14,8 @@ from pydantic_core import from_json, to_json
 
 Json = object
 TEXT_LIMIT = 1000
+# A time beyond 2100 is none, and would not even print.
+_LAST_YEAR = 4_102_444_800
 
 
 class State(StrEnum):
@@ -114,8 +116,8 @@ def _row(item: Json) -> tuple[EventRow, dict[str, Json]]:
     except KeyError as missing:
         raise ValueError(f"an event without {missing}") from None
     facts = item.get("facts") or {}
-    if not isinstance(facts, dict) or not isinstance(at, int | float):
-        raise ValueError("an event whose facts are no object or whose time is no number")  # noqa: TRY004
+    if not isinstance(facts, dict) or not isinstance(at, int | float) or not 0 <= at < _LAST_YEAR:
+        raise ValueError("an event whose facts are no object or whose time is no number")
     for name, value, limit in (("uid", uid, 40), ("id", message_id, 40), ("stage", stage, 20), ("kind", kind, 40)):
         if not isinstance(value, str) or len(value) > limit or "\0" in value:
             raise ValueError(f"an event whose {name} is no short text")

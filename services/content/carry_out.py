@@ -7,10 +7,9 @@ On failure: PublishError; nothing was acked, so the message comes again, and wit
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from services.content.headers import tag_field
-from shared.broker.events import EventSender
-from shared.broker.publish import Publisher
 from shared.broker.topology import CONTENT_RUNGS_S, Exchange, Key, Queue, retry_queue, rung_for
 from shared.envelope import Envelope, Proof, Recipient
 from shared.event import EventKind
@@ -19,6 +18,29 @@ from shared.verdict import Action, Verdict
 from shared.wire import MAIL_TYPE, QuarantineNote, mail_headers
 
 _RETRY_WAITS_S = (10, 60, 300, 900)
+
+
+class PublishPort(Protocol):
+    """What this module needs of `shared.broker.publish.Publisher`."""
+
+    async def publish(
+        self,
+        exchange: str,
+        key: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str | int] | None = ...,
+        message_type: str = ...,
+        message_id: str | None = ...,
+    ) -> None:
+        """Publish and wait for the confirm."""
+
+
+class EventsPort(Protocol):
+    """What this module needs of `shared.broker.events.EventSender`."""
+
+    def tell(self, message_id: str, kind: EventKind, /, **facts: object) -> None:
+        """Note a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +56,7 @@ class Examined:
 class CarryOut:
     """The last step of a message in content."""
 
-    def __init__(self, publisher: Publisher, events: EventSender) -> None:
+    def __init__(self, publisher: PublishPort, events: EventsPort) -> None:
         self._publisher = publisher
         self._events = events
 

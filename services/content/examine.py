@@ -14,12 +14,11 @@ import structlog
 from services.content.auth.message import Message, split_message
 from services.content.auth.proof import proved_by
 from services.content.auth.results import AuthResult, authentication_results
-from services.content.checks.antivirus import check_antivirus
+from services.content.checks.antivirus import Engine, check_antivirus
 from services.content.checks.dkim import check_dkim, dkim_finding
 from services.content.checks.dmarc import check_dmarc, dmarc_finding
 from services.content.checks.spf import check_spf, spf_finding
 from services.content.checks.structure import check_structure
-from services.content.engines.clamd import ClamdEngine
 from services.content.finding import Finding, unsure
 from services.content.headers import results_field, without_forged_results
 from shared.dns.answer import Resolver
@@ -55,7 +54,7 @@ class Examiner:
     """Runs the checks of one worker. authserv_id: our name in Authentication-Results."""
 
     def __init__(
-        self, engine: ClamdEngine, resolver: Resolver, authserv_id: str, *, time_limit_s: float = TIME_LIMIT_S
+        self, engine: Engine, resolver: Resolver, authserv_id: str, *, time_limit_s: float = TIME_LIMIT_S
     ) -> None:
         self._engine = engine
         self._resolver = resolver

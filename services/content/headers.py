@@ -11,24 +11,33 @@ from collections.abc import Sequence
 from shared.verdict import Action, Verdict
 
 _FIELD = re.compile(rb"authentication-results[ \t]*:", re.IGNORECASE)
-_COMMENT = re.compile(r"\((?:[^()\\]|\\.)*\)")
-_AUTHSERV_ID = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"/]+))')
+_PART = re.compile(r"\\.|[()]|[^\s()\\]+", re.DOTALL)
+_AUTHSERV_ID = re.compile(r'"((?:[^"\\]|\\.)*)"|([^\s;"/(]+)')
 _FOLD = "\r\n\t"
 
 
 def claims_to_be_ours(value: bytes, authserv_id: str) -> bool:
     """Whether an Authentication-Results value bears our authserv-id, or none that can be read."""
-    text = value.decode("utf-8", "replace")
-    # Comments nest (RFC 5322 §3.2.2): from the inside out, a bounded number of times.
-    for _ in range(8):
-        text, found = _COMMENT.subn(" ", text)
-        if not found:
-            break
-    matched = _AUTHSERV_ID.match(text)
+    matched = _AUTHSERV_ID.match(_after_comments(value.decode("utf-8", "replace")))
     if matched is None:
         return True
     name = matched.group(1) if matched.group(1) is not None else matched.group(2)
     return name.replace("\\", "").rstrip(".").lower() == authserv_id.lower()
+
+
+def _after_comments(text: str) -> str:
+    """Return the text behind the comments that it begins with, which nest (RFC 5322 §3.2.2); nothing if they are not
+    balanced. In one pass, whatever their number and depth.
+    """
+    depth = 0
+    for part in _PART.finditer(text):
+        if part.group() == "(":
+            depth += 1
+        elif depth == 0:
+            return "" if part.group() == ")" else text[part.start() :]
+        elif part.group() == ")":
+            depth -= 1
+    return ""
 
 
 def without_forged_results(message: bytes, authserv_id: str) -> tuple[bytes, int]:

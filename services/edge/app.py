@@ -45,6 +45,7 @@ class Edge:
 
     def __init__(self, settings: EdgeSettings) -> None:
         self._settings = settings
+        self._stop = asyncio.Event()
         # Alarms of the broker hold publishers back: what is consumed has a connection of its own.
         self.publishing = Link(settings.broker, "edge-publish")
         self.consuming = Link(settings.broker, "edge-consume")
@@ -91,11 +92,23 @@ class Edge:
 
     async def run(self) -> int:
         """Serve until told to stop; return the exit code."""
-        stop = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+            asyncio.get_running_loop().add_signal_handler(sign, self.request_stop)
         await self.start()
-        tasks = [asyncio.create_task(work) for work in (self._until(stop), self._follow_policy(), self._watch())]
+        return await self.serve()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all conditions of `/readyz` hold."""
+        return all(holds() for holds in self._conditions().values())
+
+    def request_stop(self) -> None:
+        """Have `serve` drain and return."""
+        self._stop.set()
+
+    async def serve(self) -> int:
+        """Serve until `request_stop` or until it cannot go on; drain; return the exit code."""
+        tasks = [asyncio.create_task(work) for work in (self._until_stop(), self._follow_policy(), self._watch())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -126,8 +139,8 @@ class Edge:
         await self.health.close()
         _log.info("stopped")
 
-    async def _until(self, stop: asyncio.Event) -> int:
-        await stop.wait()
+    async def _until_stop(self) -> int:
+        await self._stop.wait()
         return 0
 
     async def _follow_policy(self) -> int:

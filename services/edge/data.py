@@ -6,8 +6,8 @@ and the rest is swallowed up to the end, so that the client's next command is fo
 Standards: RFC 5321 §4.1.1.4 and §4.5.2, RFC 3030 (BDAT), RFC 1870 §6.
 """
 
-from collections.abc import Callable
 from enum import StrEnum
+from typing import Protocol
 
 # Memory is taken from the budget in steps, so that a small message asks once.
 STEP_BYTES = 65_536
@@ -23,19 +23,29 @@ class Flaw(StrEnum):
     NUL = "nul"
 
 
+class Budget(Protocol):
+    """Octets that all messages of a process share."""
+
+    def reserve(self, octets: int) -> bool:
+        """Take octets, or say that there are not enough."""
+
+    def release(self, octets: int) -> None:
+        """Give octets back."""
+
+
 class Content:
     """The octets of one message. head: our own trace fields, which stand first and do not count.
 
-    reserve: takes octets from the budget and says whether there were enough; what was taken is in `reserved`.
+    reserved: what it has taken from the budget; a message that is only swallowed gives it back at once.
     """
 
-    def __init__(self, head: bytes, limit: int, reserve: Callable[[int], bool]) -> None:
+    def __init__(self, head: bytes, limit: int, budget: Budget) -> None:
         self.octets = bytearray(head)
         self.flaw: Flaw | None = None
         self.reserved = 0
         self.head_size = len(head)
         self._limit = limit
-        self._reserve = reserve
+        self._budget = budget
 
     @property
     def size(self) -> int:
@@ -50,7 +60,13 @@ class Content:
         if self.flaw is None:
             self.octets += octets
         else:
-            self.octets = bytearray()
+            self.close()
+
+    def close(self) -> None:
+        """Give memory and budget back; may be called again."""
+        self._budget.release(self.reserved)
+        self.reserved = 0
+        self.octets = bytearray()
 
     def _flaw_of(self, octets: bytes) -> Flaw | None:
         total = len(self.octets) + len(octets)
@@ -64,7 +80,7 @@ class Content:
             return Flaw.NUL
         if total > self.reserved:
             step = max(STEP_BYTES, total - self.reserved)
-            if not self._reserve(step):
+            if not self._budget.reserve(step):
                 return Flaw.NO_ROOM
             self.reserved += step
         return None
@@ -94,6 +110,8 @@ class DotReader:
         return None
 
     def _keep(self, octets: bytes) -> None:
+        if self._content.flaw is not None:
+            return
         # RFC 5321 §4.5.2: a dot that begins a line is removed.
         octets = octets.replace(b"\r\n.", b"\r\n")
         if self._first:

@@ -201,6 +201,8 @@ class Engine(SMTP):
     async def _begin(self) -> None:
         peer = cast("asyncio.Transport", self.transport).get_extra_info("peername") or ("0.0.0.0", 0)  # noqa: S104
         rules = self.handler.rules_of(self.door.name)
+        if rules is None:
+            raise Over
         self.state = Session(self.door.name, rules, proxy.plain_address(peer[0]), peer[1])
         metrics.SESSIONS.labels(self.door.name).inc()
         if rules.proxy_from and self.handler.is_proxy(rules, self.state.address):
@@ -277,7 +279,7 @@ class Engine(SMTP):
             await self.fail(_UNKNOWN_COMMAND)
         else:
             await self._run(command, argument)
-        if state.errors > limits.errors:
+        if state.errors >= limits.errors:
             raise Over(self.handler.refuse_session(state, _TOO_MANY_ERRORS))
 
     async def _run(self, command: Command, argument: bytes) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 import structlog
@@ -51,20 +52,13 @@ _ENDING = refuse(RefusalReason.SHUTTING_DOWN, 421, "4.3.2", "Service shutting do
 _ENVELOPE_TOO_LARGE = refuse(RefusalReason.ENVELOPE_TOO_LARGE, 452, "4.5.3", "Too many recipients for one message")
 
 
+@dataclass(frozen=True, slots=True)
 class Message:
-    """A message that is being received, and what it has taken from the budget."""
+    """A message that is being received."""
 
-    def __init__(self, message_id: str, received_at: float, content: Content, budget: ByteBudget) -> None:
-        self.id = message_id
-        self.received_at = received_at
-        self.content = content
-        self._budget = budget
-
-    def close(self) -> None:
-        """Give memory and budget back; may be called again."""
-        self._budget.release(self.content.reserved)
-        self.content.reserved = 0
-        self.content.octets = bytearray()
+    id: str
+    received_at: float
+    content: Content
 
 
 class EdgeHandler:
@@ -104,9 +98,9 @@ class EdgeHandler:
 
     # ---- sessions
 
-    def rules_of(self, listener: str) -> Listener:
-        """Return a listener's rules. Raises LookupError if the policy no longer has it: its socket is being closed."""
-        return self.policy.listeners[listener]
+    def rules_of(self, listener: str) -> Listener | None:
+        """Return a listener's rules, or None if the policy no longer has it: its socket is being closed."""
+        return self.policy.listeners.get(listener)
 
     def is_proxy(self, rules: Listener, address: str) -> bool:
         """Whether connections from an address must begin with a PROXY header."""
@@ -146,7 +140,7 @@ class EdgeHandler:
     def handle_MAIL(self, session: Session, sender: str, declared_size: int) -> Reply | None:  # noqa: N802
         """Return why MAIL is refused, or None."""
         refusal = None if self._broker_takes() else _NO_BROKER_NOW
-        refusal = refusal or self.judge_client(session) or judge_sender(session, sender)
+        refusal = refusal or judge_sender(session, sender)
         if refusal is None:
             refusal = judge_declared_size(declared_size, self.policy.limits.message_size_bytes, self._budget.room)
         return self.refuse(session, "MAIL", refusal, sender=sender) if refusal else None
@@ -160,12 +154,13 @@ class EdgeHandler:
             return address, None
         return address, self.refuse(session, "RCPT", refusal, sender=tx.sender or "", recipient=str(address))
 
-    def judge_client(self, session: Session) -> Refusal | None:
-        """Return why the session may not send, or None, by the policy in force now."""
+    def handle_client(self, session: Session) -> Reply | None:
+        """Return why the session may not send at all, or None, by the policy in force now."""
         policy = self.policy
         session.rules = policy.listeners.get(session.listener, session.rules)
         session.on_relay_list = session.rules.purpose is not Purpose.SUBMISSION and _listed(policy, session.address)
-        return judge_client(session)
+        refusal = judge_client(session)
+        return self.refuse(session, "MAIL", refusal) if refusal else None
 
     def refuse(
         self,
@@ -206,8 +201,8 @@ class EdgeHandler:
         """Begin to receive a message: it has its id and our trace fields from here on."""
         message_id, received_at = new_id(), time.time()
         fields = head(message_id, self.hostname, session, tx, received_at=received_at, loop_key=self._loop_key)
-        content = Content(fields, self.policy.limits.message_size_bytes, self._budget.reserve)
-        return Message(message_id, received_at, content, self._budget)
+        content = Content(fields, self.policy.limits.message_size_bytes, self._budget)
+        return Message(message_id, received_at, content)
 
     async def handle_DATA(self, session: Session, tx: Transaction, message: Message) -> Reply:  # noqa: N802
         """Take a whole message, or say why not: decide, publish, wait for the verdict. Returns the final reply."""
@@ -215,7 +210,7 @@ class EdgeHandler:
             facts = read_header(message.content.octets, message.content.head_size)
             return self._refuse_message(session, tx, message, facts) or await self._hand_on(session, tx, message, facts)
         finally:
-            message.close()
+            message.content.close()
 
     def _refuse_message(self, session: Session, tx: Transaction, message: Message, facts: HeaderFacts) -> Reply | None:
         flaw = message.content.flaw
@@ -255,7 +250,7 @@ class EdgeHandler:
             self._verdicts.settle(message.id, _NO_BROKER_NOW.reply, "none: not stored")
             raise
         # It is safe: neither memory nor budget is held while the verdict is awaited.
-        message.close()
+        message.content.close()
         answer = await self._verdicts.confirmed(message.id, self.policy.verdict.deadline_s)
         return self._answered(message.id, answer.reply, answer.verdict, started)
 
@@ -266,6 +261,7 @@ class EdgeHandler:
         self._events.tell(
             message_id, EventKind.ANSWERED, reply=str(reply), waited_s=round(waited_s, 4), verdict=verdict
         )
+        _log.info("message-answered", id=message_id, code=reply.code, verdict=verdict, waited_s=round(waited_s, 4))
         return reply
 
     async def _publish(self, message: Message, headers: dict[str, str]) -> None:

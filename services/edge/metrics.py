@@ -12,7 +12,7 @@ LOGINS = Counter("gatepost_edge_logins_total", "Attempts to log in, by result", 
 SAID_DROPPED = Counter("gatepost_edge_said_dropped_total", "`said` messages that could not be sent; content asks again")
 WAITED = Histogram(
     "gatepost_edge_verdict_wait_seconds",
-    "Time from the broker's confirm to the answer",
+    "Time from the end of a message to its answer",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60),
 )
 OPEN_SESSIONS = Gauge("gatepost_edge_open_sessions", "SMTP sessions open now")

@@ -56,6 +56,9 @@ class EdgeSMTP(Transfer):
     async def _greet(self, hostname: str) -> bool:
         try:
             # RFC 5321 §4.1.3: an IPv6 literal, unlike many clients' own idea of it, carries its tag.
+            if not hostname.isascii():
+                # RFC 6531 §3.7.1: A-labels here, whatever the addresses are.
+                raise AddressError(hostname)
             _known_domain(hostname)
         except AddressError:
             await self.fail(Reply(501, "5.5.2", "HELO and EHLO take a domain name or an address literal"))
@@ -133,8 +136,8 @@ class EdgeSMTP(Transfer):
             await self.fail(Reply(503, "5.5.1", "Nested MAIL command"))
             return
         # Who may not send needs not learn how to write a path.
-        if refusal := self.handler.judge_client(self.state):
-            await self.refused(self.handler.refuse(self.state, "MAIL", refusal))
+        if reply := self.handler.handle_client(self.state):
+            await self.refused(reply)
             return
         try:
             path, rest = self._path_of(arg or "", "FROM:")
@@ -187,6 +190,8 @@ class EdgeSMTP(Transfer):
         # Named twice, it gets one copy all the same.
         if all(other.address != recipient.address for other in tx.recipients):
             tx.recipients.append(recipient)
+        # Recipients have a limit of their own.
+        self.state.commands -= 1
         await self.push("250 2.1.5 Recipient OK")
 
     def _path_of(self, arg: str, keyword: str) -> tuple[str, str]:

@@ -41,7 +41,7 @@ class Transfer(Engine):
     def abandon_message(self) -> None:
         """Give up a message in chunks."""
         if self._message is not None:
-            self._message.close()
+            self._message.content.close()
         self._message = self._pieces = None
         self._chunk_failed = False
 
@@ -125,20 +125,23 @@ class Transfer(Engine):
             self._pieces.finish()
             await self._finish(message)
         elif message.content.flaw is not None:
+            self._in_message = False
             reply = await self.handler.handle_DATA(self.state, self.tx, message)
             self.abandon_message()
             self._chunk_failed = True
-            self._in_message = False
             await self.push(reply)
         else:
             self._in_message = False
             await self.push(f"250 2.0.0 {octets} octets received")
 
     async def _finish(self, message: Message) -> None:
-        reply = await self.handler.handle_DATA(self.state, self.tx, message)
-        self.abandon_message()
+        # The next command begins here, whatever comes of the message.
         self._in_message = False
-        self.tx = Transaction()
+        try:
+            reply = await self.handler.handle_DATA(self.state, self.tx, message)
+        finally:
+            self.abandon_message()
+            self.tx = Transaction()
         if reply.positive:
             self.state.commands = 0
         await self.push(reply)

@@ -114,7 +114,7 @@ def composes() -> list[tuple[str, ...]]:
     """Return the Compose commands to prove: GATEPOST_COMPOSE alone, else 1.29 and v2."""
     if chosen := os.environ.get("GATEPOST_COMPOSE"):
         return [tuple(shlex.split(chosen))]
-    return [("docker-compose",), (os.environ.get("GATEPOST_COMPOSE_V2", "docker-compose-v2"),)]
+    return [("docker-compose",), tuple(shlex.split(os.environ.get("GATEPOST_COMPOSE_V2", "docker compose")))]
 
 
 def _run(command: list[str], timeout_s: float, environment: dict[str, str]) -> str:

@@ -10,6 +10,29 @@ from dataclasses import dataclass, field
 
 _REPLY_S = 60.0
 _PAUSE_S = 0.1
+_BODY = "\r\n".join(["A line of a plain message, seventy characters long, more or less."] * 50)
+
+
+class Refused(Exception):
+    """A reply other than the one that lets the client go on; its text is the exception's."""
+
+
+async def send(port: int, message: str) -> None:
+    """Send one message on a connection of its own. Raises Refused, OSError, EOFError, TimeoutError."""
+    reader, writer = await _connected(port)
+    try:
+        await _hand_over(reader, writer, message)
+        await _say(reader, writer, "QUIT", "221")
+    finally:
+        await _closed(writer)
+
+
+def text(message_id: str, body: str) -> str:
+    """Return a plain message of the tests' sender."""
+    return (
+        f"From: Someone <someone@sender.test>\r\nTo: demo@gatepost.test\r\nSubject: load\r\n"
+        f"Date: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: {message_id}\r\n\r\n{body}"
+    )
 
 
 @dataclass(slots=True)
@@ -43,40 +66,46 @@ class Load:
         while not self._stop.is_set():
             try:
                 await self._session(messages=5)
-            except (OSError, EOFError, TimeoutError, ValueError) as error:
+            except (OSError, EOFError, TimeoutError, Refused) as error:
                 self.lost.append(f"{type(error).__name__}: {error}")
                 await asyncio.sleep(_PAUSE_S)
 
     async def _session(self, messages: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await _connected(self.port)
         try:
-            await _expect(reader, "220")
-            await _say(reader, writer, "EHLO mail.sender.test", "250")
             for _ in range(messages):
                 if self._stop.is_set():
                     break
-                await self._message(reader, writer)
+                message_id = f"<{uuid.uuid4()}@sender.test>"
+                await _hand_over(reader, writer, text(message_id, _BODY))
+                self.accepted.add(message_id)
             await _say(reader, writer, "QUIT", "221")
         finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-
-    async def _message(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        message_id = f"<{uuid.uuid4()}@sender.test>"
-        await _say(reader, writer, "MAIL FROM:<someone@sender.test>", "250")
-        await _say(reader, writer, "RCPT TO:<demo@gatepost.test>", "250")
-        await _say(reader, writer, "DATA", "354")
-        await _say(reader, writer, _text(message_id) + "\r\n.", "250")
-        self.accepted.add(message_id)
+            await _closed(writer)
 
 
-def _text(message_id: str) -> str:
-    body = "\r\n".join(["A line of a plain message, seventy characters long, more or less."] * 50)
-    return (
-        f"From: Someone <someone@sender.test>\r\nTo: demo@gatepost.test\r\nSubject: load\r\n"
-        f"Date: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: {message_id}\r\n\r\n{body}"
-    )
+async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        await _expect(reader, "220")
+        await _say(reader, writer, "EHLO mail.sender.test", "250")
+    except BaseException:
+        await _closed(writer)
+        raise
+    return reader, writer
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+async def _hand_over(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, message: str) -> None:
+    await _say(reader, writer, "MAIL FROM:<someone@sender.test>", "250")
+    await _say(reader, writer, "RCPT TO:<demo@gatepost.test>", "250")
+    await _say(reader, writer, "DATA", "354")
+    await _say(reader, writer, message + "\r\n.", "250")
 
 
 async def _say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: str, code: str) -> None:
@@ -94,4 +123,4 @@ async def _expect(reader: asyncio.StreamReader, code: str) -> None:
             if line[3:4] != "-":
                 break
     if not line.startswith(code):
-        raise ValueError(line.strip())
+        raise Refused(line.strip())

@@ -12,8 +12,8 @@ if [ "${1:-}" != inside ]; then
 fi
 shift
 
-export GATEPOST_COMPOSE_V2="${GATEPOST_COMPOSE_V2:-/var/tmp/gatepost-standins/docker-compose-v2}"
 if [ -z "${GATEPOST_PULL:-}" ]; then
+    export GATEPOST_COMPOSE_V2="${GATEPOST_COMPOSE_V2:-/var/tmp/gatepost-standins/docker-compose-v2}"
     tests/compose/standins.sh
 fi
 

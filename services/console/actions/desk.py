@@ -65,13 +65,17 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def open_desk(settings: ConsoleSettings, who: str) -> AsyncIterator[Desk]:
-    """Open the database, bringing its tables to this version, and close all at the end. Raises ActionError."""
+async def open_desk(settings: ConsoleSettings, who: str, *, migrate: bool = True) -> AsyncIterator[Desk]:
+    """Open the database, bringing its tables to this version, and close all at the end. Raises ActionError.
+
+    migrate: False for actions that have something to say without a database, too.
+    """
     database = Database(settings.database.url.get_secret_value())
     desk = Desk(settings, database, who)
     try:
         try:
-            await database.migrate()
+            if migrate:
+                await database.migrate()
         except OSError as error:
             raise ActionError(f"the database {database.where} cannot be reached: {error}") from error
         yield desk

@@ -25,7 +25,7 @@ from shared.policy_entry import PolicyEntry, decode_policy, encode_policy
 from shared.settings import BrokerSettings
 
 # The broker knows how many entries there are, but a stream's count may run behind: after the last one, so much silence.
-_SILENCE_S = 0.5
+_SILENCE_S = 1.0
 _READ_DEADLINE_S = 15.0
 
 
@@ -124,9 +124,10 @@ async def apply_policy(desk: Desk, text: str, reason: str) -> Applied:
 
 def difference(before: PolicyEntry | None, after: PolicyEntry) -> str:
     """Return the unified diff of two versions' documents (PURE)."""
-    old = before.text.splitlines(keepends=True) if before else []
+    old = before.text.splitlines() if before else []
     name = f"version {before.version}" if before else "nothing"
-    return "".join(difflib.unified_diff(old, after.text.splitlines(keepends=True), name, f"version {after.version}"))
+    lines = difflib.unified_diff(old, after.text.splitlines(), name, f"version {after.version}", lineterm="")
+    return "".join(f"{line}\n" for line in lines)
 
 
 async def _publish(desk: Desk, entry: PolicyEntry) -> None:

@@ -19,7 +19,7 @@ from shared.broker.publish import PublishError
 from shared.broker.topology import Exchange, Key
 from shared.envelope import Envelope, Retry
 from shared.event import Event, EventKind, Facts, Stage, encode_events
-from shared.ids import new_id
+from shared.ids import new_id, parse_id
 from shared.wire import ENVELOPE, MAIL_TYPE, WireError, mail_headers, read_envelope
 
 
@@ -117,8 +117,12 @@ async def delete(desk: Desk, message_id: str, part: str | None = None) -> list[H
     return copies
 
 
-def _of(message_id: str, part: str | None) -> Select[tuple[object, ...]]:
-    query = select(quarantine).where(quarantine.c.id == message_id.strip()).order_by(quarantine.c.part)
+def _of(text: str, part: str | None) -> Select[tuple[object, ...]]:
+    try:
+        message_id = parse_id(text)
+    except ValueError:  # what came without a readable envelope has a name of another form
+        message_id = text.strip()
+    query = select(quarantine).where(quarantine.c.id == message_id).order_by(quarantine.c.part)
     return query if part is None else query.where(quarantine.c.part == part)
 
 

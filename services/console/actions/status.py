@@ -75,8 +75,8 @@ async def status(desk: Desk) -> Status:
     oldest, held, database_problem = None, 0, None
     try:
         outcomes, oldest, held = await _counts(desk)
-    except SQLAlchemyError as error:
-        database_problem = str(error).splitlines()[0]
+    except (SQLAlchemyError, OSError) as error:
+        database_problem = str(error).splitlines()[0] if str(error) else type(error).__name__
     return Status(services, queues, queues_problem, outcomes, oldest, held, database_problem)
 
 

@@ -13,7 +13,7 @@ _MARKS = {Level.GOOD: ("ok", "green"), Level.WARNING: ("!!", "yellow"), Level.WR
 
 
 def show() -> None:
-    """Look at settings, broker, services, engines, disk, certificates, database, policy. Ends with 1 if any is wrong."""
+    """Look at settings, broker, services, engines, disk, certificates, database, policy. Ends with 1 if one is bad."""
     settings, path = settings_here()
     findings = asyncio.run(examine(settings, path))
     for finding in findings:

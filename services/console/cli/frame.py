@@ -8,7 +8,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -19,6 +18,7 @@ from rich.text import Text
 
 from services.console.actions.desk import ActionError, Desk, open_desk, os_user
 from services.console.settings import ConsoleSettings, load_console_settings, settings_path
+from services.console.story.told import moment
 from shared.errors import SettingsError
 from shared.logs import configure_logs, escape
 from shared.settings import LogSettings
@@ -27,12 +27,12 @@ Result = TypeVar("Result")
 _PIPE_WIDTH = 220
 
 
-def run(action: Callable[[Desk], Awaitable[Result]]) -> Result:
+def run(action: Callable[[Desk], Awaitable[Result]], *, migrate: bool = True) -> Result:
     """Run an action on an open desk and return what it returns; failures end the command with their text."""
     settings, _ = settings_here()
 
     async def at_desk() -> Result:
-        async with open_desk(settings, os_user()) as desk:
+        async with open_desk(settings, os_user(), migrate=migrate) as desk:
             return await action(desk)
 
     try:
@@ -91,4 +91,4 @@ def _escape_lines(text: str) -> str:
 
 def when(at: float) -> str:
     """Return a time for people, UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return moment(at).removesuffix(" UTC")

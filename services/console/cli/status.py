@@ -18,7 +18,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] 
 
     Ends with 1 if a service is not ready or something could not be asked.
     """
-    found = run(status)
+    found = run(status, migrate=False)
     if as_json:
         say_json(asdict(found) | {"is_well": found.is_well})
     else:

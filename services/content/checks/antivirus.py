@@ -3,14 +3,21 @@
 On failure: unsure, so the message is deferred; it never counts as clean.
 """
 
-from typing import assert_never
+from typing import Protocol, assert_never
 
-from services.content.engines.clamd import ClamdEngine, Clean, EngineError, Infected
+from services.content.engines.clamd import Clean, EngineError, Infected, ScanResult
 from services.content.finding import Finding, unsure
 from shared.verdict import CheckName
 
 
-async def check_antivirus(engine: ClamdEngine, message: bytes) -> Finding:
+class Engine(Protocol):
+    """An antivirus engine."""
+
+    async def scan(self, data: bytes) -> ScanResult:
+        """Return what the engine says of a message. Raises EngineError."""
+
+
+async def check_antivirus(engine: Engine, message: bytes) -> Finding:
     """Return clamd's word as a finding."""
     try:
         result = await engine.scan(message)

@@ -168,8 +168,7 @@ class _Transaction:
         said = self._session.wire.rest()
         if not self._begun and not said and self._session.transactions:
             raise NotBegun(reason)
-        if self._doing in ("MAIL", "RCPT"):
-            self._settle_envelope()
+        self._settle_envelope()
         # A hop that goes away says why (421, RFC 5321 §3.8) where the next reply was due.
         reply = said[-1].as_reply() if said and said[-1].code >= 400 else None
         lost = Reply(451, "4.4.2", f"{reason} (in {self._doing})")

@@ -39,7 +39,7 @@ class PasswordVerifier:
         self._accounts = accounts
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="password")
         self._waiting = 0
-        self._dummies: dict[argon2.Parameters, str] = {}
+        self._dummies: dict[str, str] = {}
 
     async def check(self, credentials: Credentials) -> Account | None:
         """Return the account whose password this is, or None. Raises VerifierBusy."""
@@ -76,7 +76,7 @@ class PasswordVerifier:
             parameters = argon2.extract_parameters(sample.argon2) if sample else argon2.profiles.RFC_9106_LOW_MEMORY
         except InvalidHashError:
             parameters = argon2.profiles.RFC_9106_LOW_MEMORY
-        if parameters not in self._dummies:
-            hasher = argon2.PasswordHasher.from_parameters(parameters)
-            self._dummies[parameters] = hasher.hash(secrets.token_bytes(16))
-        return self._dummies[parameters]
+        cost = repr(parameters)
+        if cost not in self._dummies:
+            self._dummies[cost] = argon2.PasswordHasher.from_parameters(parameters).hash(secrets.token_bytes(16))
+        return self._dummies[cost]

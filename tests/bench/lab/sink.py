@@ -65,6 +65,8 @@ class Sink:
         self._process.terminate()
         self._process.wait()
         self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def _ended_within(self, seconds: float) -> bool:
         try:

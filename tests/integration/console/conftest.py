@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from services.console.database import Database
+from tests.integration.console.command import Gatepost
 from tests.integration.console.postgres import Postgres, private_cluster
+from tests.rabbit import Rabbit
 
 _numbers = itertools.count()
 
@@ -41,3 +43,9 @@ async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
     await made.migrate()
     yield made
     await made.close()
+
+
+@pytest.fixture
+def gatepost(rabbit: Rabbit, tmp_path: Path) -> Gatepost:
+    """The command with a settings file and an SQLite database of its own."""
+    return Gatepost(tmp_path, rabbit)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 from sqlalchemy import Table, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -148,8 +149,12 @@ async def test_what_the_broker_dead_letters_is_kept_as_poison(rabbit: Rabbit, da
         await until(lambda: _has(database, quarantine, 1))
     async with database.reading() as reader:
         row = (await reader.execute(select(quarantine))).one()
+        state = await reader.scalar(select(messages.c.state).where(messages.c.id == mail.id))
+        told = (await reader.execute(select(events.c.kind).where(events.c.id == mail.id))).scalars().all()
     assert (row.id, row.reason, row.message) == (mail.id, "poison", MESSAGE)
     assert "gatepost.delivery" in row.evidence
+    # No stage tells of it, so the recorder does.
+    assert (state, told) == ("quarantined", ["quarantined"])
 
 
 async def test_quarantined_mail_that_nobody_can_parse_is_kept(rabbit: Rabbit, database: Database) -> None:
@@ -219,6 +224,39 @@ async def test_what_the_recorder_has_not_written_comes_again(rabbit: Rabbit, dat
         await connection.execute(text("ALTER TABLE away RENAME TO events"))
     async with recording(rabbit, database):
         await until(lambda: _has(database, events, 7))
+
+
+async def test_after_a_lost_connection_the_recorder_goes_on(rabbit: Rabbit, database: Database) -> None:
+    async with recording(rabbit, database) as recorder, publishing(rabbit, "edge") as publisher:
+        await tell(publisher, encode_events(delivered_story(new_id())))
+        await until(lambda: _has(database, events, 7))
+        await asyncio.to_thread(rabbit.close_connections, "console")
+        await tell(publisher, encode_events(delivered_story(new_id())))
+        await until(lambda: _has(database, events, 14))
+        assert recorder.is_consuming
+
+
+async def test_one_delivery_that_the_tables_refuse_costs_no_other(rabbit: Rabbit, database: Database) -> None:
+    bad = encode_events(delivered_story(new_id()))
+    async with database.writing() as connection:
+        # Stands for whatever a database may refuse that our own checks let through.
+        refused = "x" * 40
+        await connection.execute(text(_REFUSING[database.is_sqlite]))
+    story = delivered_story(new_id())
+    story[0] = replace(story[0], host=refused)
+    async with recording(rabbit, database) as recorder, publishing(rabbit, "edge") as publisher:
+        await asyncio.gather(tell(publisher, encode_events(story)), tell(publisher, bad))
+        await until(lambda: _has(database, unreadable, 1))
+        await until(lambda: _has(database, events, 7))
+        assert recorder.database_works
+    assert await waiting(rabbit, Queue.EVENTS) == 0
+
+
+_REFUSING = {
+    True: "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN length(NEW.host) = 40 "
+    "BEGIN SELECT RAISE(ABORT, 'refused'); END",
+    False: "ALTER TABLE events ADD CONSTRAINT refuse CHECK (length(host) <> 40)",
+}
 
 
 async def _has(database: Database, table: Table, rows: int) -> bool:

@@ -186,9 +186,7 @@ class Gate:
         token = mail.reply_to.token
         judgement = Judgement(str(mail.message_id), said_key, token)
         if reply is not None:
-            judgement = Judgement(
-                str(mail.message_id), said_key, token, action, reply.code, reply.enhanced, reply.text
-            )
+            judgement = Judgement(str(mail.message_id), said_key, token, action, reply.code, reply.enhanced, reply.text)
         self.verdicts.on_judgement(encode_judgement(judgement))
 
     def judge_all(self, reply: Reply, action: Action = Action.ACCEPT) -> None:

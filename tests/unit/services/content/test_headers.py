@@ -25,7 +25,12 @@ OURS = "mx.gatepost.test"
         (b" xmx.gatepost.test; spf=pass", False),
         (b"", True),
         (b" ; spf=pass", True),
-        (b" (unclosed mx.gatepost.test", False),
+        (b" (unclosed mx.gatepost.test", True),
+        (b" ) mx.gatepost.test; spf=pass", True),
+        (b" " + b"(" * 9 + b")" * 9 + b" mx.gatepost.test; spf=pass", True),
+        (b" " + b"(" * 9 + b"\\)" + b")" * 9 + b" other.test; spf=pass", False),
+        (b" (a)(b)\r\n (c)mx.gatepost.test; spf=pass", True),
+        (b' (mx.gatepost.test) "other.test"; spf=pass', False),
     ],
 )
 def test_a_result_is_ours_by_its_authserv_id_or_if_it_has_none(value, ours):

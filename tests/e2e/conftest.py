@@ -1,0 +1,18 @@
+"""One whole gateway for the tests of this folder."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.gateway import Gateway
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    started = Gateway(tmp_path_factory.mktemp("gateway"))
+    try:
+        started.start()
+        yield started
+    finally:
+        if started.is_running():
+            started.stop()

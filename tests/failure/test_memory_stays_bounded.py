@@ -1,0 +1,132 @@
+"""Hostile and heavy messages: every worker stays within its memory, and what does not fit is told so."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+
+import pytest
+
+from tests.gateway import Gateway
+from tests.load.mail import SENDER
+from tests.load.sink import Sink
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+EDGE_MIB = 400
+CONTENT_MIB = 600
+_PIECE = 65_536
+_HEAD = (
+    f"From: <{SENDER}>\r\nTo: <user@sink.test>\r\nSubject: heavy\r\nDate: Tue, 24 Nov 2026 12:00:00 +0000\r\n".encode()
+)
+
+
+@pytest.fixture(autouse=True)
+async def _memory_is_bounded(gateway: Gateway) -> AsyncIterator[None]:
+    yield
+    edge, content = gateway.peak_mib("edge"), gateway.peak_mib("content")
+    print(
+        f"\n    peaks: edge {_shown(edge)}, content {_shown(content)}, delivery {_shown(gateway.peak_mib('delivery'))}"
+    )
+    assert max(edge) < EDGE_MIB
+    assert max(content) < CONTENT_MIB
+
+
+async def test_a_line_without_end_of_100_mb_is_refused(gateway: Gateway) -> None:
+    reply = await _send(gateway.port, _repeated(b"x", 100_000_000))
+    assert reply.startswith("552"), reply
+
+
+async def test_a_command_line_without_end_ends_the_session(gateway: Gateway) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    await _reply(reader)
+    with contextlib.suppress(ConnectionError):
+        for piece in _repeated(b"x", 100_000_000):
+            writer.write(piece)
+            await writer.drain()
+    with contextlib.suppress(ConnectionError):
+        assert (await _reply(reader))[:3] in ("500", "")
+    writer.close()
+
+
+async def test_10_mb_of_bare_crlfs_pass_within_bounds(gateway: Gateway, sink: Sink) -> None:
+    head = _HEAD + b"Message-ID: <crlfs@sender.test>\r\n\r\n"
+    reply = await _send(gateway.port, [head, *_repeated(b"\r\n", 10_000_000)])
+    assert reply.startswith("250"), reply
+    assert not await sink.has(["<crlfs@sender.test>"], 60)
+
+
+async def test_20_messages_of_25_mb_at_once_fit_or_get_452(gateway: Gateway, sink: Sink) -> None:
+    texts = [f"<heavy.{number}@sender.test>" for number in range(20)]
+    replies = await asyncio.gather(*(_send(gateway.port, _heavy(text, 25_000_000)) for text in texts))
+    codes = Counter(reply[:3] for reply in replies)
+    print(f"\n    {dict(codes)}")
+    assert codes.keys() <= {"250", "452"}, replies
+    assert codes["250"]
+    accepted = {text for text, reply in zip(texts, replies, strict=True) if reply.startswith("250")}
+    assert not await sink.has(accepted, 180)
+    await gateway.drained()
+    assert set(sink.arrivals) == accepted
+    assert sink.duplicates == 0
+
+
+async def test_more_than_the_size_limit_gets_552(gateway: Gateway, sink: Sink) -> None:
+    reply = await _send(gateway.port, _heavy("<too-heavy@sender.test>", 26_300_000))
+    assert reply.startswith("552"), reply
+    assert await _say_size(gateway.port, 26_300_000) == "552"
+    assert not sink.arrivals
+
+
+def _repeated(text: bytes, octets: int) -> Iterator[bytes]:
+    piece = text * (_PIECE // len(text))
+    for _ in range(octets // len(piece)):
+        yield piece
+    yield piece[: octets % len(piece)]
+
+
+def _heavy(message_id: str, octets: int) -> Iterator[bytes]:
+    yield _HEAD + f"Message-ID: {message_id}\r\n\r\n".encode()
+    line = b"QmFzZTY0IGxvb2tzIGxpa2UgdGhpcywgbGluZSBieSBsaW5lLCBmb3IgbWVnYWJ5dGVzIG9uIGVu\r\n"
+    yield from _repeated(line, octets - octets % len(line))
+
+
+async def _send(port: int, pieces: Iterable[bytes]) -> str:
+    """Send one message, a piece at a time, and return the reply to its end."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        await _reply(reader)
+        commands = ("EHLO client.sender.test", f"MAIL FROM:<{SENDER}>", "RCPT TO:<user@sink.test>", "DATA")
+        for command in commands:
+            writer.write(command.encode() + b"\r\n")
+            reply = await _reply(reader)
+            if reply[:1] not in "23":
+                return reply
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        writer.write(b"\r\n.\r\n")
+        return await _reply(reader)
+    finally:
+        writer.close()
+
+
+async def _say_size(port: int, octets: int) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        await _reply(reader)
+        for command in ("EHLO client.sender.test", f"MAIL FROM:<{SENDER}> SIZE={octets}"):
+            writer.write(command.encode() + b"\r\n")
+            reply = await _reply(reader)
+        return reply[:3]
+    finally:
+        writer.close()
+
+
+async def _reply(reader: asyncio.StreamReader) -> str:
+    while True:
+        line = (await reader.readline()).decode()
+        if line[3:4] != "-":
+            return line
+
+
+def _shown(peaks: list[float]) -> str:
+    return " and ".join(f"{peak:.0f} MiB" for peak in peaks)

@@ -1,0 +1,24 @@
+"""What the delivery tests share."""
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.delivery.parts import Stage
+
+MakeStage = Callable[..., Stage]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[MakeStage]:
+    """Make delivery stages that end with the test: `stage(policy, zone_files=…)`."""
+    made: list[Stage] = []
+
+    def make(policy: str, **more: object) -> Stage:
+        made.append(Stage(policy, tmp_path, **more))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()

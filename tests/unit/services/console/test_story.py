@@ -1,0 +1,261 @@
+"""The story of a message, as a table of rules: a fact on the left, what a reader must find on the right."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.console.story.tell import in_short, tell
+from services.console.story.told import Told, moment, size, span
+from shared.event import EventKind
+
+DEMO = "demo@gatepost.test"
+
+
+def told(kind: str, at: float = 1_800_000_000.0, id_: str = "a1", **facts: Any) -> Told:
+    return Told(id_, at, "edge", "host1", kind, facts)
+
+
+def text_of(*events: Told) -> str:
+    return "\n".join(line.text for line in tell(events))
+
+
+def judged(action: str, check: str, result: str, evidence: str, **more: Any) -> Told:
+    reason = {"check": check, "result": result, "action": action, "evidence": evidence}
+    verdicts = {"gatepost.test": {"action": action, "reasons": [reason]}}
+    return told("judged", verdicts=verdicts, policy_version=7, took_ms=12.5, **more)
+
+
+RULES: list[tuple[str, Told, list[str]]] = [
+    (
+        "a refused session names the client, the listener, the reason and the reply",
+        told("session-refused", client="192.0.2.7", listener="mx", reply="554 5.7.1 No", reason="banned for an hour"),
+        ["192.0.2.7", "listener mx", "banned for an hour", "554 5.7.1 No", "Final"],
+    ),
+    (
+        "a refused command names what was asked and why not",
+        told(
+            "command-refused", client={"address": "192.0.2.7", "name": "mail.example.org"}, listener="mx",
+            helo="mail", command="RCPT", sender="", recipient="x@else.test", reply="550 5.7.1 relaying denied [a1]",
+            reason="else.test is not ours", login=None,
+        ),
+        ["192.0.2.7 (mail.example.org)", "RCPT", "else.test is not ours", "<>", "x@else.test", "relaying denied"],
+    ),
+    (
+        "a temporary refusal says that the sender's server tries again",
+        told("command-refused", client="192.0.2.7", command="MAIL", reply="452 4.3.1 Full", reason="no room"),
+        ["452 4.3.1 Full", "tries again by itself"],
+    ),
+    (
+        "a received message names its envelope, subject, Message-ID and protection",
+        told(
+            "received", client="192.0.2.7", listener="mx", helo="mail.example.org", tls="TLSv1.3", login="anna",
+            sender="a@example.org", recipients=[DEMO, "b@gatepost.test"], size_bytes=1_500_000, subject="Hi",
+            message_id="<1@x>",
+        ),
+        ["1.5 MB", "TLSv1.3", "logged in as anna", "a@example.org", f"{DEMO}, b@gatepost.test", "Hi", "<1@x>"],
+    ),
+    ("mail without TLS is said to be so", told("received", client="192.0.2.7", tls=None), ["without TLS"]),
+    (
+        "the answer says the reply, the verdict and how long it took",
+        told("answered", reply="250 2.0.0 queued as a1", waited_s=0.25, verdict="accept"),
+        ["250 2.0.0 queued as a1", "accept", "250 ms", "Gatepost answers for it"],
+    ),
+    (
+        "an answer without a verdict says why there was none",
+        told("answered", reply="250 2.0.0 queued as a1", waited_s=20.0, verdict="none: deadline"),
+        ["no verdict had come after 20 s", "deadline"],
+    ),
+    (
+        "every check is told with its evidence",
+        told("checked", findings=[{"check": "spf", "result": "pass", "evidence": "ip4:192.0.2.0/24", "took_ms": 3}]),
+        ["1 check examined", "spf: pass (3 ms). ip4:192.0.2.0/24"],
+    ),
+    (
+        "a verdict names the policy version, the decisive check and its evidence",
+        judged("refuse", "dmarc", "fail", "p=reject, neither aligned"),
+        ["Policy version 7", "refuse", "decided by dmarc=fail", "p=reject, neither aligned"],
+    ),
+    ("a dropped message is said to be still with the sender", told("dropped", reason="told 550"), ["still has it"]),
+    ("a queued message names who takes it", told("queued", to="delivery", recipients=[DEMO]), ["delivery", DEMO]),
+    (
+        "each part of a split message is named by id, hop and recipients",
+        told("split", into=[{"id": "b2", "hop": "smtp://one:25", "recipients": [DEMO]}, {"id": "c3", "hop": "mx"}]),
+        ["2 messages", "b2: to smtp://one:25", DEMO, "c3: to mx"],
+    ),
+    (
+        "a retry says when, why and how often",
+        told("retry", attempts=2, not_before=1_800_000_060.0, reason="connection refused"),
+        ["attempt 2", "connection refused", "2027-01-15 08:01:00 UTC"],
+    ),
+    (
+        "an attempt gives each recipient the next hop's own words",
+        told(
+            "attempt", hop="smtp://one:25", peer="192.0.2.9", tls="TLSv1.2", took_ms=40,
+            outcomes=[
+                {"recipient": DEMO, "status": "delivered", "reply": "250 ok"},
+                {"recipient": "b@gatepost.test", "status": "failed", "reply": "550 no such user"},
+            ],
+        ),
+        ["smtp://one:25 at 192.0.2.9", "TLSv1.2", "it took it: 250 ok", "it refused it: 550 no such user"],
+    ),
+    ("a delivery names the hop", told("delivered", hop="mx", recipients=[DEMO], reply="250 ok"), ["mx", DEMO, "250 ok"]),
+    (
+        "a failure names the reason and the last answer",
+        told("failed", recipients=[DEMO], reply="550 no", reason="refused by the next hop"),
+        ["refused by the next hop", "550 no"],
+    ),
+    ("a report names its own id", told("dsn-sent", dsn_id="d4", action="failed", to="a@x"), ["d4", "failed", "a@x"]),
+    ("a withheld report says why", told("dsn-withheld", reason="the sender is not proved"), ["not proved"]),
+    (
+        "quarantine names check, reason and evidence",
+        told("quarantined", reason="infected", check="antivirus", evidence="Eicar", recipients=[DEMO]),
+        ["antivirus", "infected", "Eicar", DEMO],
+    ),
+    ("a release names the administrator", told("released", by="root", recipients=[DEMO]), ["root released", DEMO]),
+    ("a deletion names the administrator", told("deleted", by="root"), ["root deleted"]),
+    (
+        "a kind of a later version is told by its name and facts",
+        told("teleported", to={"planet": "Mars"}),
+        ["teleported", "no words", 'to: {"planet": "Mars"}'],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("event", "parts"), [rule[1:] for rule in RULES], ids=[rule[0] for rule in RULES])
+def test_rule(event: Told, parts: list[str]) -> None:
+    text = text_of(event)
+    assert [part for part in parts if part not in text] == []
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_every_kind_has_words_and_stands_without_its_facts(kind: EventKind) -> None:
+    assert "no words" not in text_of(told(kind.value))
+
+
+ENDINGS: list[tuple[str, list[Told], list[str]]] = [
+    (
+        "a refusal names rule, evidence and what the sender may do",
+        [judged("refuse", "dmarc", "fail", "p=reject"), told("answered", 1_800_000_001.0, reply="550 5.7.1 no [a1]")],
+        [
+            "dmarc decided: fail means refuse by [checks.dmarc] of policy version 7",
+            "p=reject",
+            "DKIM passes",
+            "for good",
+        ],
+    ),
+    (
+        "a deferral says that nobody need do anything",
+        [
+            judged("defer", "antivirus", "temporary", "clamd: refused"),
+            told("answered", 1_800_000_001.0, reply="451 4.7.1"),
+        ],
+        ["clamd: refused", "need not do anything", "tries again by itself"],
+    ),
+    (
+        "a delivery is the end",
+        [told("answered", reply="250"), told("delivered", hop="mx", recipients=[DEMO])],
+        ["mx has it"],
+    ),
+    (
+        "mail in quarantine names the commands",
+        [
+            told("answered", 1.0, reply="250 ok"),
+            told("quarantined", 2.0, reason="infected", recipients=[DEMO]),
+        ],
+        ["held back", "gatepost quarantine show a1", "gatepost quarantine release a1"],
+    ),
+    (
+        "one copy delivered and one held are both told",
+        [
+            told("quarantined", 1.0, reason="refused", recipients=["b@x.test"]),
+            told("delivered", 2.0, hop="mx", recipients=[DEMO]),
+        ],
+        [f"mx has it for {DEMO}", "In quarantine for b@x.test"],
+    ),
+    (
+        "what was released is no longer said to be held",
+        [told("quarantined", 1.0, reason="x"), told("released", 2.0, by="root")],
+        ["released it"],
+    ),
+    ("waiting mail says when it is tried", [told("retry", not_before=1_800_000_060.0)], ["2027-01-15 08:01:00 UTC"]),
+    ("nothing decided is said so", [told("received")], ["Nothing has been decided yet"]),
+    (
+        "a refused command says who keeps the mail",
+        [told("command-refused", command="RCPT", reply="550 5.1.1 unknown", reason="no such recipient")],
+        ["550 5.1.1 unknown", "no such recipient", "keeps the mail"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("events", "parts"), [rule[1:] for rule in ENDINGS], ids=[rule[0] for rule in ENDINGS])
+def test_ending(events: list[Told], parts: list[str]) -> None:
+    text = "\n".join(in_short(events))
+    assert [part for part in parts if part not in text] == []
+
+
+def test_what_was_released_names_no_quarantine_command() -> None:
+    text = "\n".join(in_short([told("quarantined", 1.0, reason="x"), told("released", 2.0, by="root")]))
+    assert "gatepost quarantine" not in text
+
+
+def test_the_story_is_in_the_order_of_time_whatever_the_order_of_arrival() -> None:
+    events = [told("delivered", 3.0), told("received", 1.0), told("answered", 2.0)]
+    assert [line.at for line in tell(events) if not line.detail] == [1.0, 2.0, 3.0]
+
+
+def test_facts_of_one_moment_stand_in_the_order_of_the_way() -> None:
+    lines = [line.text for line in tell([told("judged"), told("checked"), told("received")]) if not line.detail]
+    assert [line.split()[0] for line in lines] == ["A", "The", "Policy"]
+
+
+def test_strangers_text_can_neither_forge_a_line_nor_turn_the_terminal() -> None:
+    text = text_of(told("received", subject="x\n00:00 edge all is well \x1b[2J \u202e", sender="a\rb"))
+    assert not any(char in text.replace("\n", "") for char in "\r\x1b\u202e")
+    assert "\\u000a00:00" in text
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=True) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_names = st.sampled_from(
+    [
+        "client",
+        "listener",
+        "reply",
+        "reason",
+        "recipients",
+        "findings",
+        "verdicts",
+        "into",
+        "outcomes",
+        "took_ms",
+        "not_before",
+        "attempts",
+        "size_bytes",
+    ]
+)
+
+
+@given(
+    st.sampled_from([*map(str, EventKind), "other"]), st.dictionaries(_names | st.text(max_size=5), _json, max_size=6)
+)
+def test_no_facts_whatever_break_the_story(kind: str, facts: dict[str, Any]) -> None:
+    event = Told("a1", 1.0, "edge", "h", kind, facts)
+    assert all(line.text for line in tell([event]))
+    assert in_short([event])
+
+
+def test_figures_are_for_people() -> None:
+    assert [span(0.0034), span(3.21), span(600), span(9000), span(None)] == [
+        "3 ms",
+        "3.21 s",
+        "10 min",
+        "2.5 h",
+        "(unknown)",
+    ]
+    assert [size(512), size(40_960), size(None)] == ["of 512 octets", "of 41 kB", "of unknown size"]
+    assert [moment(0), moment(1e30), moment(None)] == ["1970-01-01 00:00:00 UTC", "(unknown)", "(unknown)"]
