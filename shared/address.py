@@ -22,6 +22,7 @@ _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _DOT_STRING_UTF8 = re.compile(rf"{_ATEXT_UTF8}+(?:\.{_ATEXT_UTF8}+)*\Z")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"\Z')
 _QUOTED_UTF8 = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a0-\U0010ffff]|\\[\x20-\x7e])*"\Z')
+_NEEDS_BACKSLASH = re.compile(r'["\\]')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -122,14 +123,17 @@ def parse_forward_path(text: str, *, smtputf8: bool = False) -> Address:
     return parse_address(inner, smtputf8=smtputf8)
 
 
-def unquoted(local_part: str) -> str:
-    """Return what a local part means, for comparing: a quoted string without its quotes and backslashes.
+def canonical_local_part(local_part: str) -> str:
+    """Return the one form for comparing: without quotes where none are needed, without needless backslashes.
 
     RFC 5321 §4.1.2: `"demo"` and `demo` are one mailbox. What is handed on keeps the form in which it came.
     """
     if not local_part.startswith('"'):
         return local_part
-    return _QUOTED_PAIR.sub(r"\1", local_part[1:-1])
+    content = _QUOTED_PAIR.sub(r"\1", local_part[1:-1])
+    if _DOT_STRING_UTF8.match(content):
+        return content
+    return '"' + _NEEDS_BACKSLASH.sub(r"\\\g<0>", content) + '"'
 
 
 def is_routed_local_part(local_part: str) -> bool:

@@ -1,6 +1,7 @@
 """`/metrics`, `/healthz` and `/readyz` of a service (I/O: a small HTTP/1.1 server on asyncio streams).
 
-healthz: the process serves its event loop. readyz: 200 while all its conditions hold, else 503 naming those that don't.
+healthz: the process serves its event loop. readyz: 200 while all its conditions hold, else 503 naming those that don't;
+a condition that raises does not hold.
 On failure: a request that is not a plain GET gets 405 or 400; a connection has a deadline and ends after one answer.
 """
 
@@ -8,11 +9,13 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
 
+import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from shared.settings import HealthSettings
 
+_log = structlog.get_logger()
 Conditions = Mapping[str, Callable[[], bool]]
 _DEADLINE_S = 5.0
 _REQUEST_LIMIT = 4096
@@ -68,7 +71,7 @@ class HealthServer:
             case ["GET", "/healthz", _]:
                 return 200, text, b"ok\n"
             case ["GET", "/readyz", _]:
-                missing = [name for name, holds in self._conditions.items() if not holds()]
+                missing = [name for name, condition in self._conditions.items() if not _holds(name, condition)]
                 return (
                     (503, text, f"not ready: {', '.join(missing)}\n".encode()) if missing else (200, text, b"ready\n")
                 )
@@ -80,6 +83,14 @@ class HealthServer:
                 return 405, text, b"only GET\n"
             case _:
                 return 400, text, b"bad request\n"
+
+
+def _holds(name: str, condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except Exception:  # a defect must not look like a service that does not answer
+        _log.exception("condition-failed", condition=name)
+        return False
 
 
 async def _request_line(reader: asyncio.StreamReader) -> str | None:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from shared.address import AddressError, parse_domain, parse_local_part, unquoted
+from shared.address import AddressError, canonical_local_part, parse_domain, parse_local_part
 from shared.envelope import Direction
 from shared.errors import SettingsError
 from shared.explain import explain
@@ -194,11 +194,11 @@ class DomainRules(Table):
 
     @cached_property
     def _listed(self) -> frozenset[str]:
-        return frozenset(unquoted(name).lower() for name in self.recipients)
+        return frozenset(canonical_local_part(name).lower() for name in self.recipients)
 
     def takes(self, local_part: str) -> bool:
         """Whether a local part is a recipient, compared without quotes and case, as real servers do."""
-        name = unquoted(local_part).lower()
+        name = canonical_local_part(local_part).lower()
         # RFC 5321 §4.5.1: postmaster is taken by every server that takes mail.
         return self.recipients == "any" or name in self._listed or name == "postmaster"
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
+from shared.address import parse_domain
 from shared.errors import SettingsError
 from shared.explain import explain
 
@@ -71,7 +72,7 @@ class LogSettings(Section):
 class ServiceSettings(Section):
     """What each service's settings hold. hostname: the name this host goes by in SMTP and headers."""
 
-    hostname: str = Field(min_length=1, max_length=255)
+    hostname: Annotated[str, AfterValidator(parse_domain)]
     broker: BrokerSettings
     health: HealthSettings
     dns: DnsSettings = DnsSettings()

@@ -4,13 +4,14 @@ async with NextHop({"rcpt": ["250 ok", "550 5.1.1 no such user"], "data": [DISCO
     ...                      # hop.port, hop.said (commands), hop.mails (what it took), hop.connections, hop.until(…)
 
 A script maps a moment (greeting, ehlo, helo, lhlo, starttls, mail, rcpt, data, in-data, message, rset, quit) to its steps,
-taken in turn, of which the last repeats: a reply, DISCONNECT, or HANG (silent until the test ends). `in-data` comes
-after the first line of the message, `message` where the final dot was read (in LMTP once per recipient).
+taken in turn, of which the last repeats: a reply, `Last(reply)`, DISCONNECT, or HANG (silent until the test ends). After
+421 it disconnects, too. `in-data` comes after the first line of the message, `message` where the final dot was read (in
+LMTP once per recipient).
 """
 
 import asyncio
 import contextlib
-import datetime
+import datetime as dt
 import ssl
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,12 @@ class Act(Enum):
 
     DISCONNECT = auto()
     HANG = auto()
+
+
+class Last(str):
+    """A reply after which it disconnects."""
+
+    __slots__ = ()
 
 
 DISCONNECT = Act.DISCONNECT
@@ -215,7 +222,7 @@ class _Conversation:
         assert isinstance(step, str)
         if step:
             await self._say(step, also)
-        if step.startswith("421"):
+        if isinstance(step, Last) or step.startswith("421"):
             raise _Gone
         return step
 
@@ -231,15 +238,15 @@ def server_context() -> ssl.SSLContext:
     """Return a server's TLS with a self-signed certificate for hop.example."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hop.example")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("hop.example")]), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _RENEW_BEFORE = timedelta(days=30)
-_AUTHORITY_DAYS = 3650
-_SERVER_DAYS = 398
+_AUTHORITY_LASTS = timedelta(days=3650)
+_SERVER_LASTS = timedelta(days=398)
 _SIGNS_CERTIFICATES = x509.KeyUsage(
     key_cert_sign=True,
     crl_sign=True,
@@ -31,15 +31,17 @@ _SIGNS_CERTIFICATES = x509.KeyUsage(
 
 
 class Authority:
-    """The authority whose files lie in `folder`; made there if there is none."""
+    """The authority whose files lie in `folder`; made there if there is none. now: aware, or None for the clock's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, now: datetime | None = None) -> None:
         self._folder = folder
+        self._now = now or datetime.now(UTC)
         pair = self._load("ca")
         if pair is None:
             key = ec.generate_private_key(ec.SECP256R1())
             name = _name("Gatepost's own authority")
-            builder = _builder(name, name, key, _AUTHORITY_DAYS).add_extension(x509.BasicConstraints(True, 0), True)
+            builder = _builder(name, name, key, self._now, _AUTHORITY_LASTS)
+            builder = builder.add_extension(x509.BasicConstraints(True, 0), True)
             builder = builder.add_extension(_SIGNS_CERTIFICATES, True)
             pair = builder.sign(key, hashes.SHA256()), key
             self._save("ca", *pair)
@@ -53,9 +55,9 @@ class Authority:
     def server_certificate(self, label: str, names: tuple[str, ...]) -> tuple[bytes, bytes]:
         """Return (certificate, key) in PEM for a server with these names; the kept one while it will do."""
         pair = self._load(label)
-        if pair is None or not _will_do(pair[0], names):
+        if pair is None or not _will_do(pair[0], names, self._now):
             key = ec.generate_private_key(ec.SECP256R1())
-            builder = _builder(_name(names[0]), self._certificate.subject, key, _SERVER_DAYS)
+            builder = _builder(_name(names[0]), self._certificate.subject, key, self._now, _SERVER_LASTS)
             builder = builder.add_extension(x509.SubjectAlternativeName([_alternative(name) for name in names]), False)
             builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
             signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
@@ -95,9 +97,8 @@ def _alternative(name: str) -> x509.GeneralName:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: int
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, lasts: timedelta
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -106,16 +107,16 @@ def _builder(
         .serial_number(x509.random_serial_number())
         # An hour back, for clocks that disagree.
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=days))
+        .not_valid_after(now + lasts)
         # RFC 5280 §4.2.1.2: strict verifiers look the signer up by this.
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
     )
 
 
-def _will_do(certificate: x509.Certificate, names: tuple[str, ...]) -> bool:
+def _will_do(certificate: x509.Certificate, names: tuple[str, ...], now: datetime) -> bool:
     present = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     wanted = x509.SubjectAlternativeName([_alternative(name) for name in names])
-    return present == wanted and certificate.not_valid_after_utc - datetime.now(UTC) > _RENEW_BEFORE
+    return present == wanted and certificate.not_valid_after_utc - now > _RENEW_BEFORE
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

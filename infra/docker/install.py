@@ -47,6 +47,9 @@ async def apply_first_policy(desk: Desk, text: str) -> None:
     active = await active_policy(desk)
     if active is not None:
         print(f"installer: policy version {active.version} stays in force")
+        if active.text != text:
+            print("installer: the policy's file differs; to apply it:")
+            print('installer:   docker compose exec -T console gatepost policy apply /dev/stdin --reason "…" <FILE')
         return
     applied = await apply_policy(desk, text, "the first policy")
     print(f"installer: policy version {applied.entry.version} is in force")

@@ -1,19 +1,21 @@
-"""The story of an id as `gatepost trace` tells it (I/O: runs the command).
+"""The story of an id, once it has come to its end (I/O: SQL, and the command `gatepost trace`).
 
-On failure: TraceMissing with what the command said last.
+On failure: TraceMissing with what is known so far.
 """
 
-import json
+import asyncio
 import os
 import subprocess
 import sys
-import time
 
 from infra.local.layout import REPOSITORY, Layout
-from shared.settings import FILE_VARIABLE
+from services.console.actions.desk import ActionError, Desk, open_desk
+from services.console.actions.trace import trace
+from services.console.settings import ConsoleSettings
+from shared.settings import FILE_VARIABLE, load_settings
 
 _WITHIN_S = 30.0
-_POLL_S = 0.3
+_POLL_S = 0.1
 
 
 class TraceMissing(Exception):
@@ -21,23 +23,31 @@ class TraceMissing(Exception):
 
 
 def traced(layout: Layout, message_id: str, ends_with: str) -> str:
-    """Return the story for people once it has an event of this kind. Raises TraceMissing."""
-    give_up_at = time.monotonic() + _WITHIN_S
-    while ends_with not in _kinds(asked := _gatepost(layout, "trace", message_id, "--json")):
+    """Return what `gatepost trace` says once there is an event of this kind. Raises TraceMissing."""
+    settings = layout.settings_file("console")
+    kinds: set[str] = set()
+    try:
+        asyncio.run(_wait_for(load_settings(ConsoleSettings, settings, {}), message_id, ends_with, kinds))
+    except TimeoutError:
+        raise TraceMissing(f"{message_id} has no event {ends_with!r}, only {sorted(kinds)}") from None
+    except ActionError as error:
+        raise TraceMissing(str(error)) from None
+    command = [sys.executable, "-m", "services.console.cli.main", "trace", message_id]
+    environment = {**os.environ, FILE_VARIABLE: str(settings), "COLUMNS": "140"}
+    shown = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    return shown.stdout + shown.stderr
+
+
+async def _wait_for(settings: ConsoleSettings, message_id: str, kind: str, seen: set[str]) -> None:
+    async with open_desk(settings, "demo") as desk, asyncio.timeout(_WITHIN_S):
         # Events reach the recorder in batches, a moment after the mail.
-        if time.monotonic() > give_up_at:
-            raise TraceMissing(f"gatepost trace {message_id} has no {ends_with!r}: {asked.stdout}{asked.stderr}")
-        time.sleep(_POLL_S)
-    return _gatepost(layout, "trace", message_id).stdout
+        while kind not in seen:
+            seen |= await _kinds(desk, message_id)
+            await asyncio.sleep(_POLL_S)
 
 
-def _kinds(asked: "subprocess.CompletedProcess[str]") -> set[str]:
-    if asked.returncode:
+async def _kinds(desk: Desk, message_id: str) -> set[str]:
+    try:
+        return {event.kind for event in (await trace(desk, message_id)).events}
+    except ActionError:  # nobody has told of it yet
         return set()
-    return {event["kind"] for event in json.loads(asked.stdout)["events"]}
-
-
-def _gatepost(layout: Layout, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "services.console.cli.main", *arguments]
-    environment = {**os.environ, FILE_VARIABLE: str(layout.settings_file("console")), "COLUMNS": "140"}
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
 """Wires the recorder's process: settings → database, broker link, recorder, health (I/O).
 
 On failure: a database or broker that is away is waited for, and `/readyz` says so. A link that is up without consumers
-for a minute ends the process with 1, so that whoever keeps it starts it anew.
+for a minute, or a writer that has died, ends the process with 1, so that whoever keeps it starts it anew.
 """
 
 import asyncio
@@ -68,8 +68,8 @@ async def _record_until(
         await asyncio.wait([stopping], timeout=_WATCH_EVERY_S)
         # Connected but without a consumer: nothing would ever come.
         idle = idle + 1 if link.is_up and not recorder.is_consuming else 0
-        if idle >= _WATCH_PATIENCE:
-            _log.error("recorder-does-not-consume")
+        if idle >= _WATCH_PATIENCE or recorder.has_ended:
+            _log.error("recorder-does-not-work", consuming=recorder.is_consuming, writing=not recorder.has_ended)
             stopping.cancel()
             return 1
     _log.info("recorder-stops")

@@ -1,7 +1,7 @@
 """From a delivery of `gatepost.quarantine` to its row (PURE).
 
 Input: the body, headers, type and message id, in wire form with a note, or whatever else the broker dead-lettered.
-Output: `HeldMail`; what cannot be parsed is kept as raw bytes and headers, with `poison` or `unreadable` as its reason.
+Output: `HeldMail`; what cannot be parsed is kept as raw bytes and headers; `poison` or `unexplained` is its reason.
 On failure: none; every input has a row.
 """
 
@@ -17,7 +17,7 @@ from shared.event import Event, EventKind, Facts, Stage
 from shared.wire import ENVELOPE, QuarantineNote, WireError, read_envelope, read_note
 
 POISON = "poison"
-UNREADABLE = "unreadable"
+UNEXPLAINED = "unexplained"
 HELD = "held"
 # A time beyond 2100 is none, and would not even print.
 _LAST_YEAR = 4_102_444_800.0
@@ -77,7 +77,7 @@ def held_mail(
 
 def broker_event(mail: HeldMail) -> Event | None:
     """Return the event of a mail that the broker put into quarantine, for no stage tells of it; None for the others."""
-    if mail.reason not in (POISON, UNREADABLE):
+    if mail.reason not in (POISON, UNEXPLAINED):
         return None
     # The same mail coming again is the same event.
     uid = f"held-{mail.part}-{hashlib.sha256(mail.id.encode('utf-8', 'replace')).hexdigest()[:16]}"
@@ -124,7 +124,7 @@ def _note(headers: Mapping[str, object], problem: str) -> QuarantineNote:
     death = _death(headers)
     if death:
         return QuarantineNote(POISON, "; ".join(filter(None, (death, problem))))
-    return QuarantineNote(UNREADABLE, problem or "nobody said why it was put here")
+    return QuarantineNote(UNEXPLAINED, problem or "nobody said why it was put here")
 
 
 def _death(headers: Mapping[str, object]) -> str:

@@ -76,11 +76,16 @@ class Recorder:
         """Whether the broker has both consumers."""
         return self._events.is_consuming and self._quarantine.is_consuming
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the task that writes is over, which it never should be before `close`."""
+        return self._task is not None and self._task.done()
+
     def start(self) -> None:
         """Begin to write what comes."""
         self._task = asyncio.create_task(self._write_for_ever(), name="recorder")
 
-    async def close(self, deadline_s: float = 10.0) -> None:
+    async def close(self, deadline_s: float = 5.0) -> None:
         """Take no more, write what was taken, and end; what is not written comes again."""
         self._enough.set()
         await asyncio.gather(self._events.drain(deadline_s), self._quarantine.drain(deadline_s))

@@ -9,6 +9,7 @@ On failure: ValueError naming what is wrong with the batch.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -54,9 +55,8 @@ _STATE_OF = {
 _SEVERITY = {name: rank for rank, name in enumerate(("accept", "tag", "quarantine", "refuse", "defer"))}
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """An event as its table holds it. facts: JSON text in ASCII escapes or UTF-8, without NUL."""
+class EventRow(NamedTuple):
+    """An event as its table holds it, in the order of its columns. facts: JSON text without NUL."""
 
     uid: str
     id: str
@@ -112,17 +112,20 @@ def _row(item: Json) -> tuple[EventRow, dict[str, Json]]:
     if not isinstance(item, dict):
         raise ValueError("an event is a JSON object")  # noqa: TRY004
     try:
-        uid, message_id, at, stage, host, kind = (item[key] for key in ("uid", "id", "at", "stage", "host", "kind"))
+        uid, message_id, at, stage = item["uid"], item["id"], item["at"], item["stage"]
+        host, kind, facts = item["host"], item["kind"], item.get("facts") or {}
     except KeyError as missing:
         raise ValueError(f"an event without {missing}") from None
-    facts = item.get("facts") or {}
     if not isinstance(facts, dict) or not isinstance(at, int | float) or not 0 <= at < _LAST_YEAR:
         raise ValueError("an event whose facts are no object or whose time is no number")
-    for name, value, limit in (("uid", uid, 40), ("id", message_id, 40), ("stage", stage, 20), ("kind", kind, 40)):
-        if not isinstance(value, str) or len(value) > limit or "\0" in value:
-            raise ValueError(f"an event whose {name} is no short text")
+    if not (_fits(uid, 40) and _fits(message_id, 40) and _fits(stage, 20) and _fits(kind, 40)):
+        raise ValueError("an event whose uid, id, stage or kind is no short text")
     # JSON escapes NUL, which PostgreSQL's text cannot hold.
     return EventRow(uid, message_id, float(at), stage, clean(str(host)), kind, to_json(facts).decode()), facts
+
+
+def _fits(value: Json, limit: int) -> bool:
+    return isinstance(value, str) and len(value) <= limit and "\0" not in value
 
 
 def _fold(row: EventRow, facts: dict[str, Json], summaries: dict[str, Summary]) -> None:

@@ -25,6 +25,7 @@ class Store:
     """The statements, made for one kind of database."""
 
     def __init__(self, *, is_sqlite: bool) -> None:
+        assert list(EventRow._fields) == [column.name for column in events.columns], "an event row is its table's row"
         make = sqlite.insert if is_sqlite else postgresql.insert
         dialect: Dialect = sqlite.dialect() if is_sqlite else postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]
         self._events = _sql(make(events).on_conflict_do_nothing(), dialect)
@@ -36,7 +37,7 @@ class Store:
         self, connection: AsyncConnection, rows: Sequence[EventRow], summaries: dict[str, Summary]
     ) -> None:
         """Write events, and merge what they say about each id into its row."""
-        await _many(connection, self._events, list(map(_columns_of(events), rows)))
+        await _many(connection, self._events, rows)
         merged = summaries_in_order(summaries.values())
         await _many(connection, self._messages, list(map(_columns_of(messages), merged)))
 
@@ -54,9 +55,9 @@ async def answers(connection: AsyncConnection) -> bool:
     return (await connection.execute(text("SELECT 1"))).scalar() == 1
 
 
-async def _many(connection: AsyncConnection, statement: str, rows: list[Row]) -> None:
+async def _many(connection: AsyncConnection, statement: str, rows: Sequence[Row]) -> None:
     if rows:
-        await connection.exec_driver_sql(statement, rows)
+        await connection.exec_driver_sql(statement, list(rows))
 
 
 def _columns_of(table: Table) -> "attrgetter[Row]":

@@ -21,7 +21,7 @@ from shared.broker.consume import Delivery
 from shared.broker.events import EventSender
 from shared.broker.in_force import PolicyInForce
 from shared.broker.publish import Publisher
-from shared.broker.topology import SUSPECT_AFTER_REDELIVERIES, Exchange, Key, Queue
+from shared.broker.topology import SUSPECT_AFTER_REDELIVERIES, Exchange, Key, Queue, content_key
 from shared.envelope import Envelope
 from shared.event import EventKind
 from shared.verdict import Verdict, reply_to
@@ -63,6 +63,7 @@ class MailConsumer:
     def __init__(self, parts: Parts, queue: Queue) -> None:
         self._parts = parts
         self._suspects = queue is Queue.CONTENT_SUSPECT
+        self._ordinary = queue is Queue.CONTENT
 
     async def __call__(self, delivery: Delivery) -> None:
         """Take one delivery to its end. Raises what fails on the way (PublishError and the unknown)."""
@@ -75,7 +76,12 @@ class MailConsumer:
             await self._set_aside(delivery, str(error))
             return
         if not self._suspects and delivery.deliveries >= SUSPECT_AFTER_REDELIVERIES:
-            await self._to_suspects(delivery, envelope, edge)
+            _log.warning("message-suspect", id=envelope.id, deliveries=delivery.deliveries)
+            await self._move(delivery, envelope, edge, Key.SUSPECT)
+            return
+        # The retry ladder leads back to the ordinary queue, whose prefetch is too high for large messages.
+        if self._ordinary and content_key(len(delivery.body)) is Key.LARGE:
+            await self._move(delivery, envelope, edge, Key.LARGE)
             return
         await self._judge(delivery, envelope, edge)
 
@@ -104,6 +110,9 @@ class MailConsumer:
             if said >= 400:
                 await self._drop(delivery, envelope, said)
                 return
+        if delivery.stale:
+            # It comes again, to be carried out then: twice would be a duplicate.
+            return
         examined = Examined(envelope, delivery.body, examination.marked, examination.proved)
         await parts.carry_out(examined, verdicts, policy)
         await delivery.ack()
@@ -154,11 +163,10 @@ class MailConsumer:
         for verdict in verdicts.values():
             _judged.labels(verdict.action.value).inc()
 
-    async def _to_suspects(self, delivery: Delivery, envelope: Envelope, edge: ReplyTo | None) -> None:
-        _log.warning("message-suspect", id=envelope.id, deliveries=delivery.deliveries)
+    async def _move(self, delivery: Delivery, envelope: Envelope, edge: ReplyTo | None, key: Key) -> None:
         await self._parts.publisher.publish(
             Exchange.CONTENT.value,
-            Key.SUSPECT.value,
+            key.value,
             delivery.body,
             headers=mail_headers(envelope, edge),
             message_type=MAIL_TYPE,

@@ -64,6 +64,7 @@ class DeliveryService:
             settlement=settlement,
             events=self._events,
             in_force=self._in_force,
+            memory_bytes=settings.memory_bytes,
         )
         self._consumer = Consumer(self._consuming, Queue.DELIVERY.value, settings.prefetch, handler.handle)
         self.health = HealthServer(

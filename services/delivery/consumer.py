@@ -13,7 +13,7 @@ import structlog
 
 from services.delivery import metrics
 from services.delivery.courier import Courier
-from services.delivery.gate import Busy
+from services.delivery.gate import SHORTEST_PARK_S, Busy
 from services.delivery.hops import Hops, HopState
 from services.delivery.outcome import Attempt, same_for_all
 from services.delivery.plan import plan_after
@@ -42,6 +42,7 @@ class DeliveryConsumer:
         settlement: Settlement,
         events: Tells,
         in_force: HoldsPolicy,
+        memory_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._courier = courier
@@ -49,6 +50,8 @@ class DeliveryConsumer:
         self._settlement = settlement
         self._events = events
         self._in_force = in_force
+        self._memory_bytes = memory_bytes
+        self._held_bytes = 0
         self._clock = clock
         # Attempts that ended after their channel: the broker brings the message again, but it must not go out again.
         self._unacked: dict[str, Attempt | None] = {}
@@ -65,7 +68,11 @@ class DeliveryConsumer:
                 await self._settlement.unreadable(delivery, str(error))
                 await delivery.ack()
                 return
-            await self._see_through(delivery, envelope, self._in_force.policy)
+            self._held_bytes += len(delivery.body)
+            try:
+                await self._see_through(delivery, envelope, self._in_force.policy)
+            finally:
+                self._held_bytes -= len(delivery.body)
             await delivery.ack()
 
     async def _see_through(self, delivery: Delivered, envelope: Envelope, policy: Policy) -> None:
@@ -81,12 +88,18 @@ class DeliveryConsumer:
             await self._settle_again(delivery, envelope, parts[0], policy)
             return
         try:
+            self._check_memory(delivery)
             state = await self._hops.enter(parts[0].hop.key, policy.delivery.connections_per_hop)
         except Busy as busy:
             await self._wait_elsewhere(delivery, envelope, parts[0], policy, busy)
             return
         attempt = await self._attempt(delivery, envelope, parts[0], state, policy)
         await self._settle(delivery, envelope, attempt, parts[0], policy)
+
+    def _check_memory(self, delivery: Delivered) -> None:
+        # The broker's prefetch counts messages, not octets. A message alone is taken, however large.
+        if self._held_bytes > max(self._memory_bytes, len(delivery.body)):
+            raise Busy("waiting for memory", SHORTEST_PARK_S)
 
     async def _attempt(
         self, delivery: Delivered, envelope: Envelope, part: Part, state: HopState, policy: Policy

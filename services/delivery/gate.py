@@ -19,6 +19,8 @@ SHORTEST_PARK_S = 5.0
 LONGEST_PARK_S = 60.0
 FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S = 300.0
+_PARKED_MEMORY_S = 20.0
+_LEAST_TOOK_S = 0.02
 
 
 class Busy(Exception):
@@ -48,7 +50,8 @@ class Gate:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is known of it that would be missed."""
-        return not self.busy and not self._waiting and not self._failures
+        forgiven = not self._failures or self._clock() > self._shut_until + LONGEST_PAUSE_S
+        return forgiven and not self.busy and not self._waiting
 
     @property
     def is_stalled(self) -> bool:
@@ -64,7 +67,7 @@ class Gate:
         """Take a place, waiting shortly if need be. places: the policy's bound. Raises Busy."""
         now = self._clock()
         if now < self._shut_until:
-            raise Busy(f"waiting for the hop: {self._cause}", max(SHORTEST_PARK_S, self._shut_until - now))
+            raise self._shut(places, now)
         if self.busy < self._places(places) and not self._waiting:
             self._begin(now)
             return
@@ -118,7 +121,7 @@ class Gate:
             if turn.done():
                 continue
             if self._clock() < self._shut_until:
-                turn.set_exception(Busy(f"waiting for the hop: {self._cause}", SHORTEST_PARK_S))
+                turn.set_exception(self._shut(places, self._clock()))
             else:
                 self._begin(self._clock())
                 turn.set_result(None)
@@ -135,10 +138,20 @@ class Gate:
         self._earned = FIRST_PLACES
         self._shut_until = now + min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(self._failures - 1, 10))
 
+    def _shut(self, places: int, now: float) -> Busy:
+        return Busy(f"waiting for the hop: {self._cause}", max(self._shut_until - now, self._away_s(places)))
+
     def _full(self, places: int) -> Busy:
-        """Return the refusal; the more messages were sent away of late, the longer they stay away."""
+        return Busy("waiting for a free connection to the hop", self._away_s(places))
+
+    def _away_s(self, places: int) -> float:
+        """Return how long to stay away: about as long as the hop needs for those who were sent away of late.
+
+        Coming by costs the broker two writes each time, so thousands for a slow hop must not come by every five seconds.
+        """
         now = self._clock()
-        self._parked = self._parked * math.exp((self._parked_at - now) / SHORTEST_PARK_S) + 1
+        self._parked = self._parked * math.exp((self._parked_at - now) / _PARKED_MEMORY_S) + 1
         self._parked_at = now
-        drain_s = self._parked * self._took_s / self._places(places)
-        return Busy("waiting for a free connection to the hop", min(LONGEST_PARK_S, max(SHORTEST_PARK_S, drain_s)))
+        silent_s = now - self._moved_at if self.busy else 0.0
+        drain_s = self._parked * max(self._took_s, silent_s, _LEAST_TOOK_S) / self._places(places)
+        return min(LONGEST_PARK_S, max(SHORTEST_PARK_S, drain_s))

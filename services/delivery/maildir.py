@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from services.delivery.outcome import Outcome, outcome_of
+from shared.address import canonical_local_part
 from shared.envelope import Envelope, Recipient
 from shared.reply import Reply
 
@@ -40,7 +41,7 @@ def folder_name(text: str) -> str:
 def mailbox_of(root: Path, recipient: Recipient) -> Path:
     """Return the folder of a recipient."""
     local_part, _, domain = recipient.address.rpartition("@")
-    return root / folder_name(domain) / folder_name(local_part)
+    return root / folder_name(domain) / folder_name(canonical_local_part(local_part))
 
 
 def deliver(root: Path, envelope: Envelope, message: bytes, our_name: str) -> tuple[Outcome, ...]:

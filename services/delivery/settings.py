@@ -24,7 +24,7 @@ class DeliverySettings(ServiceSettings):
     own_addresses: of the gateway beside this machine's own (a proxy's), which DNS must not lead mail back to.
     allow_private_mx: whether MX records may name private hosts, for a closed network with a DNS of its own.
     mx_port: the port of hosts that MX records name; other than 25 only where a firewall maps it.
-    prefetch: how many messages are under way at a time.
+    prefetch: how many messages are under way at a time. memory_bytes: how many octets of them; what comes beyond waits.
     """
 
     data_dir: Path = Path("var")
@@ -33,3 +33,4 @@ class DeliverySettings(ServiceSettings):
     allow_private_mx: bool = False
     mx_port: int = Field(25, ge=1, le=65535)
     prefetch: int = Field(50, ge=1, le=1000)
+    memory_bytes: int = Field(268_435_456, ge=1_048_576)

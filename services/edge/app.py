@@ -18,6 +18,7 @@ from services.edge import metrics
 from services.edge.auth.accounts import Accounts
 from services.edge.auth.verify import PasswordVerifier
 from services.edge.handler import EdgeHandler
+from services.edge.handover import Handover
 from services.edge.heartbeats import Heartbeats
 from services.edge.limits import ByteBudget, Sessions
 from services.edge.listeners import Listeners
@@ -64,14 +65,19 @@ class Edge:
         self._verifier = PasswordVerifier(accounts)
         self.budget = ByteBudget(0)
         self.sessions = Sessions()
-        handler = EdgeHandler(
-            hostname=settings.hostname.lower(),
+        handover = Handover(
             process_key=process_key,
-            loop_key=_loop_key(settings),
             policy=self._policy,
             publisher=publisher,
             events=self._events,
             verdicts=self.verdicts,
+        )
+        handler = EdgeHandler(
+            hostname=settings.hostname.lower(),
+            loop_key=_loop_key(settings),
+            policy=self._policy,
+            handover=handover,
+            events=self._events,
             verifier=self._verifier,
             budget=self.budget,
             broker_takes=lambda: self.publishing.is_up and not self.publishing.is_blocked,
@@ -158,17 +164,19 @@ class Edge:
 
     async def _watch(self) -> int:
         """Renew a connection that does not consume, and give up where that does not help."""
-        loop = asyncio.get_running_loop()
-        dead_since: float | None = None
+        dead_s = 0.0
         while True:
             await asyncio.sleep(_WATCH_S)
-            self._measure(loop.time())
-            if not self.consuming.is_up or self._replies.is_consuming:
-                dead_since = None
+            self._measure(asyncio.get_running_loop().time())
+            if not self.consuming.is_up:
+                # The broker is away: the link goes on trying, and a fresh start would do no better.
                 continue
-            dead_since = dead_since or loop.time()
-            if loop.time() - dead_since > _STUCK_S:
-                _log.error("not-consuming", since_s=round(loop.time() - dead_since))
+            if self._replies.is_consuming:
+                dead_s = 0.0
+                continue
+            dead_s += _WATCH_S
+            if dead_s > _STUCK_S:
+                _log.error("not-consuming", since_s=dead_s)
                 return 1
             self.consuming.renew()
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 import structlog
 
-from services.edge.engine import Door
 from services.edge.handler import EdgeHandler
 from services.edge.limits import Sessions
 from services.edge.settings import ListenerSettings
 from services.edge.smtp import EdgeSMTP
+from services.edge.stream import Door
 from shared.errors import SettingsError
 from shared.policy import Listener, Policy, TlsMode
 

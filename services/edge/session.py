@@ -7,7 +7,7 @@ Standards: RFC 5321 §3.3 (the buffers of a transaction), RFC 3848 (the words of
 from dataclasses import dataclass, field
 
 from shared.accounts import Account
-from shared.envelope import Body, Recipient, Ret
+from shared.envelope import Recipient, Ret
 from shared.policy import Listener
 
 
@@ -17,8 +17,6 @@ class Transaction:
 
     sender: str | None = None
     recipients: list[Recipient] = field(default_factory=list)
-    declared_size: int = 0
-    body: Body = Body.SEVEN_BIT
     smtputf8: bool = False
     ret: Ret | None = None
     envid: str | None = None

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from services.edge.auth.dialogue import log_in
 from services.edge.decide.refusal import Refusal, RefusalReason
-from services.edge.engine import Command, Over
+from services.edge.engine import Command
 from services.edge.parameters import (
     ParameterError,
     parse_mail_parameters,
@@ -20,6 +20,7 @@ from services.edge.parameters import (
     split_path,
 )
 from services.edge.session import Transaction
+from services.edge.stream import Over
 from services.edge.transfer import Transfer
 from shared.address import AddressError, parse_domain, parse_forward_path, parse_reverse_path
 from shared.envelope import Recipient
@@ -135,10 +136,6 @@ class EdgeSMTP(Transfer):
         if self.tx.sender is not None:
             await self.fail(Reply(503, "5.5.1", "Nested MAIL command"))
             return
-        # Who may not send needs not learn how to write a path.
-        if reply := self.handler.handle_client(self.state):
-            await self.refused(reply)
-            return
         try:
             path, rest = self._path_of(arg or "", "FROM:")
             parameters = parse_mail_parameters(rest, dsn=self.state.rules.dsn, auth=self.state.rules.auth)
@@ -155,8 +152,6 @@ class EdgeSMTP(Transfer):
             return
         self.tx = Transaction(
             sender=address,
-            declared_size=parameters.size,
-            body=parameters.body,
             smtputf8=parameters.smtputf8,
             ret=parameters.ret,
             envid=parameters.envid,

@@ -11,9 +11,10 @@ ends it.
 import re
 
 from services.edge.data import DotReader, PieceReader
-from services.edge.engine import Engine, Over
-from services.edge.handler import Message
+from services.edge.engine import Engine
+from services.edge.handover import Message
 from services.edge.session import Transaction
+from services.edge.stream import Over
 from shared.reply import Reply
 
 _CHUNK = re.compile(r"([0-9]{1,10})(?: +(LAST))?\Z", re.IGNORECASE)

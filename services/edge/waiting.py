@@ -91,6 +91,9 @@ class VerdictMemory:
         if not hmac.compare_digest(waiting.token.encode(), judgement.token.encode("utf-8", "replace")):
             return _NOTHING
         reply = judgement.reply
+        if reply is not None and 300 <= reply.code < 400:
+            # No answer to a whole message.
+            return _NOTHING
         if reply is None and waiting.verdict is None:
             return Step(say=((judgement.said_key, Said(judgement.id, judgement.token, 0)),))
         if judgement.said_key not in waiting.askers and len(waiting.askers) < _ASKERS_LIMIT:

@@ -21,10 +21,11 @@ _log = structlog.get_logger()
 
 
 class PolicyInForce:
-    """The active policy; there is none until the stream has been read."""
+    """The active policy; there is none until the stream has been read. version: of what is in force, 0 for none."""
 
     def __init__(self, link: Link, on_change: Callable[[Policy], None] | None = None) -> None:
         self.version = 0
+        self._highest = 0
         self._policy: Policy | None = None
         self._stable: PolicyEntry | None = None
         self._on_change = on_change
@@ -50,7 +51,7 @@ class PolicyInForce:
 
     async def _on_entry(self, body: bytes) -> None:
         entry = decode_policy(body)
-        if entry.version <= self.version:
+        if entry.version <= self._highest:
             return
         try:
             policy = entry.policy()
@@ -63,6 +64,7 @@ class PolicyInForce:
         self._take(entry, policy)
 
     def _take(self, entry: PolicyEntry, policy: Policy) -> None:
+        self._highest = entry.version
         if self._revert is not None:
             self._revert.cancel()
             self._revert = None
@@ -76,7 +78,7 @@ class PolicyInForce:
     def _go_back(self, version: int) -> None:
         if self._stable is not None and self.version == version:
             _log.warning("policy-not-confirmed", version=version, back_to=self._stable.version)
-            self._set(self._stable.policy(), version)
+            self._set(self._stable.policy(), self._stable.version)
 
     def _set(self, policy: Policy, version: int) -> None:
         self._policy, self.version = policy, version

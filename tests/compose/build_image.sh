@@ -1,7 +1,8 @@
 #!/bin/sh
 # Build an image from this checkout with this host's ways of reaching the package index.
 #
-# Usage: build_image.sh NAME DOCKERFILE   Input: the checkout; this host's CA bundle and pip configuration (read here, never written into the checkout).
+# Usage: build_image.sh NAME DOCKERFILE
+# Input: the checkout; this host's CA bundle and pip configuration, which are read here and written nowhere else.
 # Output: the image. A user who needs none of this runs `docker compose build`.
 set -eu
 name=$1
@@ -9,14 +10,12 @@ dockerfile=$2
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 docker=${DOCKER:-docker}
-lock=${GATEPOST_LOCK:-$root/requirements.lock}
 context=$(mktemp -d)
 trap 'rm -rf "$context"' EXIT
 
-for part in .dockerignore services shared infra pyproject.toml README.md; do
+for part in .dockerignore services shared infra pyproject.toml README.md requirements.lock requirements-dev.lock; do
     cp -r "$root/$part" "$context/"
 done
-cp "$lock" "$context/requirements.lock"
 find "$context" -name __pycache__ -type d -prune -exec rm -rf {} +
 
 set -- --network host

@@ -7,9 +7,9 @@ RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin
     && apt-get update && apt-get install -y --no-install-recommends rabbitmq-server python3-venv ca-certificates
 COPY infra/docker/extra-ca/ /usr/local/share/ca-certificates/
 RUN update-ca-certificates && python3 -m venv /opt/tests
-COPY requirements.lock ./
+COPY requirements.lock requirements-dev.lock ./
 RUN /opt/tests/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
-    && /opt/tests/bin/pip install --no-cache-dir pytest pytest-asyncio pytest-timeout hypothesis psutil
+    && /opt/tests/bin/pip install --no-cache-dir --require-hashes -r requirements-dev.lock
 RUN useradd --uid 10001 --create-home tests
 USER tests
 ENV PATH=/opt/tests/bin:$PATH PYTHONDONTWRITEBYTECODE=1

@@ -1,5 +1,6 @@
 """One whole gateway for the tests of this folder."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,4 +16,4 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield started
     finally:
         if started.is_running():
-            started.stop()
+            started.end_and_look(signal.SIGTERM)

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from infra.local.layout import REPOSITORY, Layout, layout_of
-from infra.local.ports import free_ports
+from infra.local.ports import free_ports, is_listening
+from infra.local.rabbitmq import NodeSettings
 from services.console.settings import ConsoleSettings
 from services.edge.settings import EdgeSettings
 from shared.settings import load_settings
@@ -71,10 +73,14 @@ class Gateway:
         wait_until(lambda: _UP in self.output or self._has_ended(), _UP_WITHIN_S)
         assert not self._has_ended(), self.output
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
+    def end_and_look(self, number: signal.Signals) -> None:
+        """End it by a signal; it must exit 0 and leave no process and no open port behind."""
         assert self._process is not None
+        ports = self._ports()
         self._process.send_signal(number)
-        return self._process.wait(_DOWN_WITHIN_S)
+        assert self._process.wait(_DOWN_WITHIN_S) == 0
+        assert self.processes() == {}
+        assert not any(map(is_listening, ports))
 
     def kill(self) -> None:
         """Kill the runner alone (kill -9)."""
@@ -134,13 +140,17 @@ class Gateway:
         assert self._process is not None
         return self._process.poll() is not None
 
-    def _run(self, module: str, out: object) -> "subprocess.Popen[bytes]":
+    def _ports(self) -> list[int]:
+        node = load_settings(NodeSettings, self.layout.settings_file("rabbitmq"), {})
+        return [node.amqp_port, node.management_port, node.dist_port, node.epmd_port, self.port]
+
+    def _run(self, module: str, out: IO[bytes]) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=REPOSITORY,
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
-            stdout=out,  # type: ignore[call-overload]
+            stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )

@@ -1,6 +1,9 @@
 """What a newcomer does first: `make run`, then `make demo`, as often as he likes."""
 
+import os
 import stat
+import subprocess
+import sys
 
 from infra.local.ports import is_listening
 from tests.e2e.gateway import Gateway
@@ -36,20 +39,9 @@ def test_the_doctor_finds_nothing_wrong(gateway: Gateway) -> None:
 
 
 def test_a_second_gateway_on_the_same_ports_is_refused_with_the_way_out(gateway: Gateway) -> None:
-    second = Gateway.__new__(Gateway)
-    second.environment = {**gateway.environment}
-    import os  # noqa: PLC0415
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
-    run = subprocess.run(
-        [sys.executable, "-m", "infra.local.run"],
-        env={**os.environ, **second.environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    command = [sys.executable, "-m", "infra.local.run"]
+    environment = {**os.environ, **gateway.environment}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 1
     assert "GATEPOST_SETTINGS" in run.stderr
     assert is_listening(gateway.port)

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from infra.local.demo import cases
 from tests.e2e.gateway import Gateway, wait_until
 
@@ -37,11 +39,9 @@ def test_without_the_broker_no_mail_is_taken_and_all_is_back_within_30_s(gateway
     assert time.monotonic() - started_at < 45
 
 
-def test_a_killed_stage_is_started_again_and_takes_mail(gateway: Gateway) -> None:
-    for program in ("edge", "content", "delivery"):
-        before = gateway.control("pid", program).strip()
-        gateway.control("signal", "KILL", program)
-        wait_until(
-            lambda program=program, before=before: gateway.control("pid", program).strip() not in ("0", before), 30
-        )  # type: ignore[misc]
-        wait_until(lambda: takes_mail(gateway), 30)
+@pytest.mark.parametrize("program", ["edge", "content", "delivery", "console"])
+def test_a_killed_program_is_started_again_and_mail_flows(gateway: Gateway, program: str) -> None:
+    before = gateway.control("pid", program).strip()
+    gateway.control("signal", "KILL", program)
+    wait_until(lambda: gateway.control("pid", program).strip() not in ("0", before), 30)
+    wait_until(lambda: takes_mail(gateway), 30)

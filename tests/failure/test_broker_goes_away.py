@@ -20,17 +20,15 @@ BACK_WITHIN_S = 30.0
 async def test_without_rabbitmq_mail_waits_and_consumers_come_back_by_themselves(
     how: str, gateway: Gateway, load: Load, sink: Sink
 ) -> None:
-    rabbit = gateway.rabbit
     pids = {service: gateway.pids(service) for service in SERVICES}
     async with load.running():
         await load.more(200)
-        await asyncio.to_thread(rabbit.kill if how == "kill" else rabbit.stop)
-        gone_at = time.time()
-        before = load.count(Result.DEFERRED) + sum(load.refused_sessions.values())
-        # 421 to new sessions, 451 within open ones.
-        await load.until(lambda: load.count(Result.DEFERRED) + sum(load.refused_sessions.values()) > before + 30)
-        back_at = time.time()
-        await asyncio.to_thread(rabbit.start)
+        async with _broker_gone(gateway, how):
+            gone_at = time.time()
+            before = load.count(Result.DEFERRED) + sum(load.refused_sessions.values())
+            # 421 to new sessions, 451 within open ones.
+            await load.until(lambda: load.count(Result.DEFERRED) + sum(load.refused_sessions.values()) > before + 30)
+            back_at = time.time()
         back_s = await gateway.ready(BACK_WITHIN_S)
         await load.more(200)
     assert [o for o in load.with_result(Result.ACCEPTED) if gone_at < o.began and o.began + o.took_s < back_at] == []
@@ -77,6 +75,15 @@ async def test_what_timed_out_under_a_memory_alarm_is_not_delivered_afterwards(
     books.assert_kept()
     # Content's and delivery's own publishes wait, too; each open one may be repeated.
     assert books.duplicates <= 2 * load.sessions
+
+
+@contextlib.asynccontextmanager
+async def _broker_gone(gateway: Gateway, how: str) -> AsyncIterator[None]:
+    await asyncio.to_thread(gateway.rabbit.kill if how == "kill" else gateway.rabbit.stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(gateway.rabbit.start)
 
 
 def _not_stored(load: Load) -> int:

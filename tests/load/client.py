@@ -85,7 +85,7 @@ class Load:
     """Some sessions that send until told to stop.
 
     bags: taken in turn. kinds: of the messages, in turn. per_connection: messages before a new connection; 1 is new for
-    each.
+    each. refused_sessions: those that ended without a message, by cause.
     """
 
     port: int
@@ -128,7 +128,7 @@ class Load:
         await self.until(lambda: self.count(result) >= wanted, deadline_s)
 
     async def until(self, holds: Callable[[], bool], deadline_s: float = 120) -> None:
-        """Return when something holds of the outcomes. Raises TimeoutError."""
+        """Return when something holds of the outcomes, or of the refused sessions. Raises TimeoutError."""
         async with asyncio.timeout(deadline_s):
             while not holds():
                 self._changed.clear()
@@ -161,24 +161,26 @@ class Load:
             async with asyncio.timeout(REPLY_S):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except (OSError, TimeoutError) as error:
-            self.refused_sessions[type(error).__name__] += 1
-            return False
+            return self._no_session(type(error).__name__)
         session = _Session(reader, writer)
         try:
             return await self._talk(session)
         except Gone as gone:
-            self.refused_sessions[str(gone)] += 1
-            return False
+            return self._no_session(str(gone))
         finally:
             writer.transport.abort()
+
+    def _no_session(self, cause: str) -> bool:
+        self.refused_sessions[cause] += 1
+        self._changed.set()
+        return False
 
     async def _talk(self, session: _Session) -> bool:
         greeting = await session.reply()
         if greeting.startswith("220"):
             greeting = await session.say(f"EHLO client.{SENDER_DOMAIN}".encode())
         if not greeting.startswith("2"):
-            self.refused_sessions[greeting[:9]] += 1
-            return False
+            return self._no_session(greeting[:9])
         for _ in range(self.per_connection):
             if not self._wanted():
                 break

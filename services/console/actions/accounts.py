@@ -18,7 +18,6 @@ from services.console.actions.desk import ActionError, Desk
 from services.console.tables import account_books, accounts
 from shared.accounts import Account, AccountBook, encode_accounts
 from shared.address import AddressError, parse_address, parse_domain
-from shared.broker.publish import PublishError
 from shared.broker.topology import Exchange, Key
 
 PASSWORD_MIN = 8
@@ -88,16 +87,13 @@ async def _publish_book(desk: Desk, connection: AsyncConnection) -> None:
     rows = await connection.execute(select(accounts).order_by(accounts.c.login))
     entries = tuple(Account(row.login, row.argon2, tuple(json.loads(row.senders)), row.disabled) for row in rows)
     await connection.execute(insert(account_books), [{"version": version, "author": desk.who, "at": time.time()}])
-    try:
-        await desk.publisher.publish(
-            Exchange.ACCOUNTS.value,
-            Key.ACCOUNTS.value,
-            encode_accounts(AccountBook(version, entries)),
-            message_type="gatepost.accounts.v1",
-            content_type="application/json",
-        )
-    except PublishError as error:
-        raise ActionError(f"the broker did not take the accounts, so nothing is changed: {error.reason}") from None
+    await desk.publish(
+        Exchange.ACCOUNTS,
+        Key.ACCOUNTS,
+        encode_accounts(AccountBook(version, entries)),
+        else_="nothing is changed",
+        message_type="gatepost.accounts.v1",
+    )
 
 
 def _checked_login(login: str, senders: Sequence[str]) -> str:

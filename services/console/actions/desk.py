@@ -9,7 +9,7 @@ import getpass
 import json
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,8 +19,12 @@ from services.console.database import Database
 from services.console.settings import ConsoleSettings
 from services.console.tables import audit
 from shared.broker.connect import Link
-from shared.broker.publish import Publisher
+from shared.broker.publish import Publisher, PublishError
+from shared.broker.topology import Exchange, Key
 from shared.ids import new_id
+
+# Short, for a transaction waits for it, and behind that the recorder.
+_PUBLISH_DEADLINE_S = 5.0
 
 
 class ActionError(Exception):
@@ -45,6 +49,33 @@ class Desk:
             self._publisher = Publisher(self._link)
             self._link.start()
         return self._publisher
+
+    async def publish(
+        self,
+        exchange: Exchange,
+        key: Key,
+        body: bytes,
+        *,
+        else_: str,
+        message_type: str,
+        headers: Mapping[str, str] | None = None,
+        message_id: str | None = None,
+        content_type: str = "application/json",
+    ) -> None:
+        """Publish with a confirm. Raises ActionError, which says what else holds then."""
+        try:
+            await self.publisher.publish(
+                exchange.value,
+                key.value,
+                body,
+                headers=headers,
+                message_type=message_type,
+                message_id=message_id,
+                content_type=content_type,
+                deadline_s=_PUBLISH_DEADLINE_S,
+            )
+        except PublishError as error:
+            raise ActionError(f"the broker did not take it, so {else_}: {error.reason}") from None
 
     async def note(self, connection: AsyncConnection, action: str, target: str, **details: object) -> None:
         """Write the audit row of an action, in the action's own transaction."""

@@ -17,7 +17,6 @@ from sqlalchemy import func, insert, select
 from services.console.actions.desk import ActionError, Desk
 from services.console.tables import policy_history
 from shared.broker.connect import open_connection
-from shared.broker.publish import PublishError
 from shared.broker.topology import Exchange, Key, Queue
 from shared.errors import SettingsError
 from shared.policy import parse_policy
@@ -118,7 +117,13 @@ async def apply_policy(desk: Desk, text: str, reason: str) -> Applied:
         # The version is the key: of two who apply at once, one fails here and nothing of his is published.
         await connection.execute(insert(policy_history), [row])
         await desk.note(connection, "policy apply", f"version {version}", reason=reason)
-        await _publish(desk, entry)
+        await desk.publish(
+            Exchange.POLICY,
+            Key.POLICY,
+            encode_policy(entry),
+            else_="the old policy stays in force",
+            message_type="gatepost.policy.v1",
+        )
     return Applied(entry, difference(before, entry), is_new=True)
 
 
@@ -128,18 +133,3 @@ def difference(before: PolicyEntry | None, after: PolicyEntry) -> str:
     name = f"version {before.version}" if before else "nothing"
     lines = difflib.unified_diff(old, after.text.splitlines(), name, f"version {after.version}", lineterm="")
     return "".join(f"{line}\n" for line in lines)
-
-
-async def _publish(desk: Desk, entry: PolicyEntry) -> None:
-    try:
-        await desk.publisher.publish(
-            Exchange.POLICY.value,
-            Key.POLICY.value,
-            encode_policy(entry),
-            message_type="gatepost.policy.v1",
-            content_type="application/json",
-        )
-    except PublishError as error:
-        raise ActionError(
-            f"the broker did not take the policy, so the old one stays in force: {error.reason}"
-        ) from None

@@ -15,7 +15,6 @@ from services.console.held import HELD
 from services.console.rows import Summary, event_rows
 from services.console.store import Store
 from services.console.tables import quarantine
-from shared.broker.publish import PublishError
 from shared.broker.topology import Exchange, Key
 from shared.envelope import Envelope, Retry
 from shared.event import Event, EventKind, Facts, Stage, encode_events
@@ -98,7 +97,16 @@ async def release(desk: Desk, message_id: str, part: str | None = None, *, unexa
         copies = await _held_copies(connection, message_id, part)
         for copy in copies:
             envelope = _envelope_for_release(copy, unexamined=unexamined)
-            await _publish(desk, envelope, copy.message)
+            await desk.publish(
+                Exchange.DELIVERY,
+                Key.DELIVERY,
+                copy.message,
+                else_=f"{envelope.id} stays held",
+                message_type=MAIL_TYPE,
+                headers=mail_headers(envelope),
+                message_id=envelope.id,
+                content_type="message/rfc822",
+            )
             await _mark(connection, copy, "released", copy.message)
             recipients = [recipient.address for recipient in envelope.recipients]
             await _tell(desk, connection, copy.id, EventKind.RELEASED, {"by": desk.who, "recipients": [*recipients]})
@@ -164,20 +172,6 @@ def _envelope_for_release(copy: Held, *, unexamined: bool) -> Envelope:
         )
     # Delivery counts its patience from here: a mail that was held for a week would else be given up at the first 4xx.
     return replace(envelope, retry=Retry(), hop=None, size_bytes=len(copy.message), received_at=time.time())
-
-
-async def _publish(desk: Desk, envelope: Envelope, message: bytes) -> None:
-    try:
-        await desk.publisher.publish(
-            Exchange.DELIVERY.value,
-            Key.DELIVERY.value,
-            message,
-            headers=mail_headers(envelope),
-            message_type=MAIL_TYPE,
-            message_id=envelope.id,
-        )
-    except PublishError as error:
-        raise ActionError(f"the broker did not take {envelope.id}, so it stays held: {error.reason}") from None
 
 
 async def _mark(connection: AsyncConnection, copy: Held, state: str, message: bytes) -> None:

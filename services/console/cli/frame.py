@@ -6,11 +6,14 @@ Printing: everything goes through `say` and `plain`, so that no mail can move th
 
 import asyncio
 import json
+import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+import structlog
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -20,8 +23,7 @@ from services.console.actions.desk import ActionError, Desk, open_desk, os_user
 from services.console.settings import ConsoleSettings, load_console_settings, settings_path
 from services.console.story.told import moment
 from shared.errors import SettingsError
-from shared.logs import configure_logs, escape
-from shared.settings import LogSettings
+from shared.logs import escape
 
 Result = TypeVar("Result")
 _PIPE_WIDTH = 220
@@ -43,11 +45,20 @@ def run(action: Callable[[Desk], Awaitable[Result]], *, migrate: bool = True) ->
 
 def settings_here() -> tuple[ConsoleSettings, Path]:
     """Return the settings and their file, or end the command with 2."""
-    configure_logs("command", LogSettings(level="error", format="text"))
+    _silence()
     try:
         return load_console_settings(), settings_path()
     except SettingsError as error:
         fail(str(error), code=2)
+
+
+def _silence() -> None:
+    """Keep the log lines of the broker link away: the command says itself, in one line, what went wrong."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False
+    )
+    for noisy in ("aiormq", "aio_pika"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 
 def fail(text: str, code: int = 1) -> NoReturn:
@@ -59,7 +70,7 @@ def fail(text: str, code: int = 1) -> NoReturn:
 def out() -> Console:
     """Return standard output; wide where it is a pipe, so that nothing is cut for a reader that is a program."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=_PIPE_WIDTH)
 
 
 def say(text: str, style: str = "") -> None:

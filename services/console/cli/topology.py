@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from services.console.actions.desk import ActionError
+from services.console.actions.desk import ActionError, open_desk, os_user
 from services.console.actions.topology import apply_topology
 from services.console.cli.frame import fail, say, settings_here
+from services.console.settings import ConsoleSettings
 
 app = typer.Typer(no_args_is_help=True, help="Exchanges, queues, users and rights in RabbitMQ.")
 
@@ -30,6 +31,15 @@ def apply(
         differences = asyncio.run(apply_topology(settings, settings_folder or path.parent))
     except ActionError as error:
         fail(str(error))
+    try:
+        asyncio.run(_note(settings, differences))
+    except ActionError as error:  # the database may come later than the broker
+        say(f"This stands in no audit: {error}", "yellow")
     if differences:
         fail("\n".join(["the broker differs:", *(f"  {difference}" for difference in differences)]))
     say("The topology is as this version wants it.")
+
+
+async def _note(settings: ConsoleSettings, differences: tuple[str, ...]) -> None:
+    async with open_desk(settings, os_user()) as desk, desk.database.writing() as connection:
+        await desk.note(connection, "topology apply", settings.broker.host, differences=differences)

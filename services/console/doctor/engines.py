@@ -8,7 +8,7 @@ from aio_pika.exceptions import AMQPError
 from services.console.actions.desk import ActionError
 from services.console.actions.status import readiness
 from services.console.actions.topology import admin_broker
-from services.console.doctor.finding import Finding, good, wrong
+from services.console.doctor.finding import Finding, good, warning, wrong
 from services.console.installer import compare
 from services.console.management import ManagementError
 from services.console.settings import ConsoleSettings
@@ -58,7 +58,7 @@ async def topology(settings: ConsoleSettings) -> list[Finding]:
         admin, url = admin_broker(settings)
         found = await compare(admin, url)
     except ActionError as error:
-        return [wrong("topology", f"not compared: {error}", "or run doctor where the administrator's settings are")]
+        return [warning("topology", f"not compared: {error}", "run doctor where the administrator's settings are")]
     except ManagementError as error:
         return [
             wrong("topology", str(error), "start RabbitMQ's management plugin, or correct [management] and [admin]")

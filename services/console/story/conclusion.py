@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from services.console.story.reasons import quarantine, refusal
 from services.console.story.told import Facts, Told, clause, moment, number, show, tables, word, words
 
 _ADVICE = {
@@ -12,17 +13,29 @@ _ADVICE = {
     "dmarc": "The sender may use servers of the domain in its From: field, so that SPF or DKIM passes for that domain.",
     "structure": "The sender may send it again from a usual mail program: this one is not built as a mail should be.",
 }
+_IDS_SHOWN = 20
+_ENDINGS = frozenset(
+    [
+        "session-refused",
+        "command-refused",
+        "answered",
+        "delivered",
+        "failed",
+        "retry",
+        "quarantined",
+        "deleted",
+        "released",
+        "queued",
+        "split",
+    ]
+)
 _SEVERITY = ("accept", "tag", "quarantine", "refuse", "defer")
 
 
 def conclude(events: Sequence[Told]) -> list[str]:
     """Return the end of a story, or where it stands. events: in the order of time."""
-    lines = _decision(events)
-    for event in reversed(events):
-        ending = _ending(event)
-        if ending:
-            return [*lines, *ending, *_left_in_quarantine(events)]
-    return lines or ["Nothing has been decided yet."]
+    endings = [*_endings(events), *_left_in_quarantine(events)]
+    return [*_decision(events), *endings] or ["Nothing has been decided yet."]
 
 
 def _decision(events: Sequence[Told]) -> list[str]:
@@ -54,6 +67,27 @@ def _severity(verdict: Facts) -> int:
     return _SEVERITY.index(action) if action in _SEVERITY else 0
 
 
+def _endings(events: Sequence[Told]) -> list[str]:
+    groups: dict[str, list[Told]] = {}
+    for event in events:
+        groups.setdefault(event.id, []).append(event)
+    lines = []
+    for message_id, group in list(groups.items())[:_IDS_SHOWN]:
+        name = f"{show(message_id)}: " if len(groups) > 1 else ""
+        lines += [name + line for line in _endings_of_one(group)]
+    return lines
+
+
+def _endings_of_one(events: Sequence[Told]) -> list[str]:
+    """What became of each recipient of one id, and where it stands."""
+    last = next((event for event in reversed(events) if event.kind in _ENDINGS), None)
+    if last is None or last.kind == "split":
+        return []
+    # Recipients may fare differently at one hop, so every delivery and failure counts, not only the last.
+    per_recipient = [event for event in events if event.kind in ("delivered", "failed") and event is not last]
+    return list(dict.fromkeys(line for event in (*per_recipient, last) for line in _ending(event)))
+
+
 def _ending(event: Told) -> list[str]:
     facts = event.facts
     match event.kind:
@@ -80,11 +114,13 @@ def _ending(event: Told) -> list[str]:
 
 def _refusal(event: Told) -> list[str]:
     reply = word(event.facts, "reply")
-    reason = f" Reason: {clause(event.facts, 'reason')}." if event.facts.get("reason") else ""
+    why = refusal(clause(event.facts, "reason")) if event.facts.get("reason") else None
+    reason = f" Reason: {why.meaning}." if why else ""
+    advice = [why.advice] if why and why.advice else []
     match reply[:1]:
         case "5":
             ends = "its server reports that to its user, who may mend the cause and send again."
-            return [f"Refused for good ({reply}).{reason} The sender keeps the mail; {ends}"]
+            return [f"Refused for good ({reply}).{reason} The sender keeps the mail; {ends}", *advice]
         case "4":
             return [
                 f"Refused for now ({reply}).{reason} The sender keeps the mail and its server tries again by itself."
@@ -105,9 +141,9 @@ def _left_in_quarantine(events: Sequence[Told]) -> list[str]:
             held.pop(event.id, None)
     lines = []
     for event in held.values():
-        who, why = words(event.facts, "recipients"), clause(event.facts, "reason")
+        who, why = words(event.facts, "recipients"), quarantine(clause(event.facts, "reason"))
         lines.append(
-            f"In quarantine for {who} ({why}): look with `gatepost quarantine show {show(event.id)}`, "
+            f"In quarantine for {who}, since {why}: look with `gatepost quarantine show {show(event.id)}`, "
             f"let it go with `gatepost quarantine release {show(event.id)}`."
         )
     return lines

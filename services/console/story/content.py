@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from services.console.story.reasons import quarantine
 from services.console.story.told import Facts, clause, moment, number, show, span, tables, word, words
 
 MEANINGS = {
@@ -48,7 +49,7 @@ def quarantined(facts: Facts) -> list[str]:
     """A message that is held back."""
     by = f" by check {word(facts, 'check')}" if facts.get("check") else ""
     return [
-        f"Put into quarantine{by} for {words(facts, 'recipients')}: {clause(facts, 'reason')}.",
+        f"Put into quarantine{by} for {words(facts, 'recipients')}: {quarantine(clause(facts, 'reason'))}.",
         f"Evidence: {word(facts, 'evidence', 'none noted')}",
     ]
 

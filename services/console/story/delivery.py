@@ -1,5 +1,6 @@
 """What delivery and the administrator did, in sentences (PURE)."""
 
+from services.console.story.reasons import withheld
 from services.console.story.told import Facts, clause, number, span, tables, word, words
 
 _OUTCOMES = {"delivered": "took it", "deferred": "will not take it now", "temporary": "will not take it now",
@@ -45,7 +46,7 @@ def dsn_sent(facts: Facts) -> list[str]:
 
 def dsn_withheld(facts: Facts) -> list[str]:
     """A report that nobody got, so that no innocent's mailbox is hit."""
-    return [f"No report was sent to the sender: {clause(facts, 'reason')}."]
+    return [f"No report was sent to the sender: {withheld(clause(facts, 'reason'))}."]
 
 
 def released(facts: Facts) -> list[str]:

@@ -1,5 +1,6 @@
 """What edge did, in sentences (PURE)."""
 
+from services.console.story.reasons import refusal
 from services.console.story.told import Facts, clause, client_of, number, sender_of, size, span, word, words
 
 _CLASSES = {
@@ -11,8 +12,8 @@ _CLASSES = {
 
 def session_refused(facts: Facts) -> list[str]:
     """A client that was not let in."""
-    listener, reason = word(facts, "listener"), clause(facts, "reason")
-    return [f"{client_of(facts)} connected to listener {listener} and was turned away: {reason}.", _told(facts)]
+    listener = word(facts, "listener")
+    return [f"{client_of(facts)} connected to listener {listener} and was turned away: {_why(facts)}.", _told(facts)]
 
 
 def command_refused(facts: Facts) -> list[str]:
@@ -23,7 +24,7 @@ def command_refused(facts: Facts) -> list[str]:
     if facts.get("login"):
         who += f" logged in as {word(facts, 'login')},"
     where = f"{word(facts, 'command')} on listener {word(facts, 'listener')}"
-    lines = [f"{who} was refused at {where}: {clause(facts, 'reason')}."]
+    lines = [f"{who} was refused at {where}: {_why(facts)}."]
     if facts.get("sender") is not None or facts.get("recipient"):
         lines.append(f"Sender {sender_of(facts)}, recipient {word(facts, 'recipient', 'not named yet')}.")
     return [*lines, _told(facts)]
@@ -47,10 +48,16 @@ def answered(facts: Facts) -> list[str]:
     verdict = word(facts, "verdict")
     waited = span(number(facts, "waited_s"))
     if verdict.startswith("none"):
-        why = f"no verdict had come after {waited} ({verdict.removeprefix('none').strip(': ') or 'no reason noted'})"
+        cause = verdict.removeprefix("none").strip(": ") or "no reason noted"
+        why = f"There was no verdict: {cause}, {waited} after the message was complete"
     else:
-        why = f"the verdict was {verdict}, {waited} after the message was complete"
-    return [f"The client was told: {word(facts, 'reply')}", f"Because {why}.", *_meaning(facts)]
+        why = f"The verdict was {verdict}, {waited} after the message was complete"
+    return [f"The client was told: {word(facts, 'reply')}", f"{why}.", *_meaning(facts)]
+
+
+def _why(facts: Facts) -> str:
+    words = refusal(clause(facts, "reason"))
+    return f"{words.meaning} (rule: {words.rule})" if words.rule else words.meaning
 
 
 def _told(facts: Facts) -> str:

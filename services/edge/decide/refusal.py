@@ -13,6 +13,7 @@ class RefusalReason(StrEnum):
     BROKER_UNAVAILABLE = "broker-unavailable"
     SHUTTING_DOWN = "shutting-down"
     PROXY_HEADER = "proxy-header"
+    BAD_LINE = "bad-line"
     TOO_MANY_ERRORS = "too-many-errors"
     TOO_MANY_COMMANDS = "too-many-commands"
     TOO_MANY_AUTH_FAILURES = "too-many-auth-failures"

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from typer.testing import CliRunner, Result
 
 from infra.local.ports import free_ports
@@ -45,7 +46,11 @@ class Gatepost:
 
     def __call__(self, *arguments: str, typed: str | None = None) -> Result:
         """Run the command in this process."""
-        return CliRunner().invoke(app, arguments, input=typed, env=self.environment)
+        before = structlog.get_config()
+        try:
+            return CliRunner().invoke(app, arguments, input=typed, env=self.environment)
+        finally:
+            structlog.configure(**before)
 
     def process(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run the command as a process of its own."""

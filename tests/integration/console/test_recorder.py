@@ -166,7 +166,7 @@ async def test_quarantined_mail_that_nobody_can_parse_is_kept(rabbit: Rabbit, da
         await until(lambda: _has(database, quarantine, 1))
     async with database.reading() as connection:
         row = (await connection.execute(select(quarantine))).one()
-    assert (row.message, row.reason, row.state) == (b"\0\xffrubbish", "unreadable", "held")
+    assert (row.message, row.reason, row.state) == (b"\0\xffrubbish", "unexplained", "held")
 
 
 async def test_a_batch_that_nobody_can_parse_is_kept_and_holds_nothing_up(rabbit: Rabbit, database: Database) -> None:

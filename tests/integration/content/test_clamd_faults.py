@@ -65,31 +65,32 @@ async def answers_ok(clamd: ScriptedClamd, reader: asyncio.StreamReader, writer:
         writer.write(f"{number}: stream: {answer}".encode() + b"\0")
 
 
-async def test_scans_share_one_session():
+async def test_scans_share_one_session() -> None:
     async with engine_of(answers_ok) as (engine, clamd):
         assert await engine.scan(b"good") == Clean()
         assert await engine.scan(b"bad") == Infected("X-Test")
         assert clamd.sessions == 1
 
 
-async def test_a_message_arrives_at_clamd_whole_in_any_size():
+async def test_a_message_arrives_at_clamd_whole_in_any_size() -> None:
     async with engine_of(answers_ok) as (engine, clamd):
         big = bytes(range(256)) * 12_000
         assert await engine.scan(big) == Clean()
         assert clamd.received == [big]
 
 
-async def test_answers_in_another_order_reach_their_own_scans():
+async def test_answers_in_another_order_reach_their_own_scans() -> None:
     async def backwards(clamd: ScriptedClamd, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await clamd.take(reader)
         await clamd.take(reader)
         writer.write(b"2: stream: Second FOUND\0" + b"1: stream: OK\0")
 
     async with engine_of(backwards) as (engine, _):
-        assert await asyncio.gather(engine.scan(b"1"), engine.scan(b"2")) == [Clean(), Infected("Second")]
+        first, second = await asyncio.gather(engine.scan(b"1"), engine.scan(b"2"))
+        assert (first, second) == (Clean(), Infected("Second"))
 
 
-async def test_a_daemon_that_dies_mid_scan_is_no_clean_word():
+async def test_a_daemon_that_dies_mid_scan_is_no_clean_word() -> None:
     async def dies(clamd: ScriptedClamd, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await clamd.take(reader)
 
@@ -102,7 +103,7 @@ async def test_a_daemon_that_dies_mid_scan_is_no_clean_word():
     "reply",
     [b"1: \0", b"1: stream: \0", b"garbage\0", b"1: stream: OK-ish\0", b"INSTREAM size limit exceeded. ERROR\0"],
 )
-async def test_anything_but_ok_or_found_is_an_engine_error(reply):
+async def test_anything_but_ok_or_found_is_an_engine_error(reply: bytes) -> None:
     async def says(clamd: ScriptedClamd, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await clamd.take(reader)
         writer.write(reply)
@@ -112,7 +113,7 @@ async def test_anything_but_ok_or_found_is_an_engine_error(reply):
             await engine.scan(b"x")
 
 
-async def test_a_kept_session_that_ended_while_idle_is_replaced_at_once():
+async def test_a_kept_session_that_ended_while_idle_is_replaced_at_once() -> None:
     async def one_only(clamd: ScriptedClamd, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await clamd.take(reader)
         writer.write(b"1: stream: OK\0")
@@ -123,7 +124,7 @@ async def test_a_kept_session_that_ended_while_idle_is_replaced_at_once():
         assert clamd.sessions == 2
 
 
-async def test_a_daemon_that_hangs_is_left_at_the_callers_deadline_and_the_session_with_it():
+async def test_a_daemon_that_hangs_is_left_at_the_callers_deadline_and_the_session_with_it() -> None:
     release = asyncio.Event()
 
     async def hangs(clamd: ScriptedClamd, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -139,13 +140,13 @@ async def test_a_daemon_that_hangs_is_left_at_the_callers_deadline_and_the_sessi
         release.set()
 
 
-async def test_a_daemon_that_is_not_there_is_an_engine_error():
+async def test_a_daemon_that_is_not_there_is_an_engine_error() -> None:
     engine = ClamdEngine("127.0.0.1", 1)
     with pytest.raises(EngineError, match="cannot be reached"):
         await engine.scan(b"x")
 
 
 @pytest.mark.parametrize("reply", ["", "stream: FOUND", "OK", "stream: OK\nstream: OK extra ERROR", "x" * 1000])
-def test_a_reply_that_is_not_clamds_grammar_is_no_verdict(reply):
+def test_a_reply_that_is_not_clamds_grammar_is_no_verdict(reply: str) -> None:
     with pytest.raises(EngineError):
         read_reply(reply)

@@ -17,7 +17,7 @@ from shared.broker.consume import Consumer, Delivery, ReplyQueue
 from shared.broker.events import EventSender
 from shared.broker.in_force import PolicyInForce
 from shared.broker.publish import Publisher
-from shared.broker.topology import Exchange, Key, Queue
+from shared.broker.topology import LARGE_BYTES, Exchange, Key, Queue
 from shared.dns.resolver import CachingResolver
 from shared.envelope import Client, Direction, Envelope, Recipient
 from shared.event import Stage
@@ -77,7 +77,9 @@ class World:
     quarantined: "asyncio.Queue[Delivery]" = field(default_factory=asyncio.Queue)
     saying: set["asyncio.Task[None]"] = field(default_factory=set)
 
-    async def send(self, *recipients: str, key: Key = Key.CONTENT, wait: bool = True) -> Envelope:
+    async def send(
+        self, *recipients: str, key: Key = Key.CONTENT, wait: bool = True, message: bytes = MESSAGE
+    ) -> Envelope:
         envelope = Envelope(
             id=new_id(),
             received_at=time.time(),
@@ -86,11 +88,11 @@ class World:
             client=Client("192.0.2.1", 25, "client.test"),
             sender="x@a.test",
             recipients=tuple(Recipient(address) for address in recipients or ("y@a.test",)),
-            size_bytes=len(MESSAGE),
+            size_bytes=len(message),
         )
         headers = mail_headers(envelope, ReplyTo(EDGE_KEY, TOKEN) if wait else None)
         await self.edge.publish(
-            Exchange.CONTENT.value, key.value, MESSAGE, headers=headers, message_type=MAIL_TYPE, message_id=envelope.id
+            Exchange.CONTENT.value, key.value, message, headers=headers, message_type=MAIL_TYPE, message_id=envelope.id
         )
         return envelope
 
@@ -114,8 +116,13 @@ async def counts(rabbit: Rabbit) -> dict[str, int]:
 
 async def until_empty(rabbit: Rabbit, queue: Queue) -> None:
     """Wait until the broker counts no message in a queue."""
+    await until_count(rabbit, queue.value, 0)
+
+
+async def until_count(rabbit: Rabbit, queue: str, wanted: int) -> None:
+    """Wait until the broker counts so many messages in a queue; its figures lag behind."""
     async with asyncio.timeout(20):
-        while (await counts(rabbit)).get(queue.value) != 0:
+        while (await counts(rabbit)).get(queue) != wanted:
             await asyncio.sleep(0.1)
 
 
@@ -164,7 +171,7 @@ async def within(wait: "asyncio.Queue[Delivery]") -> Delivery:
         return await wait.get()
 
 
-async def test_an_accepted_message_goes_on_after_edge_said_250(world, rabbit):
+async def test_an_accepted_message_goes_on_after_edge_said_250(world: World, rabbit: Rabbit) -> None:
     envelope = await world.send()
     got = await within(world.delivered)
     assert got.body == MESSAGE
@@ -174,7 +181,7 @@ async def test_an_accepted_message_goes_on_after_edge_said_250(world, rabbit):
 
 
 @pytest.mark.parametrize("code", [451, 550])
-async def test_a_message_whose_sender_was_told_no_is_dropped(world, rabbit, code):
+async def test_a_message_whose_sender_was_told_no_is_dropped(world: World, rabbit: Rabbit, code: int) -> None:
     world.answer = lambda _judgement: code
     await world.send()
     await until_empty(rabbit, Queue.CONTENT)
@@ -182,7 +189,7 @@ async def test_a_message_whose_sender_was_told_no_is_dropped(world, rabbit, code
     assert world.quarantined.empty()
 
 
-async def test_a_refused_message_that_edge_had_already_taken_goes_to_quarantine(world):
+async def test_a_refused_message_that_edge_had_already_taken_goes_to_quarantine(world: World) -> None:
     world.engine.word = Infected("Eicar")
     await world.send()
     note = read_note((await within(world.quarantined)).headers)
@@ -191,16 +198,15 @@ async def test_a_refused_message_that_edge_had_already_taken_goes_to_quarantine(
     assert world.judgements[0].code == 550
 
 
-async def test_a_dead_engine_defers_and_never_accepts(world, rabbit):
+async def test_a_dead_engine_defers_and_never_accepts(world: World, rabbit: Rabbit) -> None:
     world.engine.word = EngineError("down")
     await world.send()
-    await until_empty(rabbit, Queue.CONTENT)
+    await until_count(rabbit, "gatepost.content.retry.10s", 1)
     assert world.judgements[0].code == 451
     assert world.delivered.empty()
-    assert (await counts(rabbit))["gatepost.content.retry.10s"] == 1
 
 
-async def test_a_deferred_message_is_judged_again_after_its_rung(world):
+async def test_a_deferred_message_is_judged_again_after_its_rung(world: World) -> None:
     world.engine.word = EngineError("down")
     await world.send()
     async with asyncio.timeout(10):
@@ -213,7 +219,7 @@ async def test_a_deferred_message_is_judged_again_after_its_rung(world):
     assert len(world.judgements) == 1
 
 
-async def test_mixed_verdicts_are_answered_250_and_split(world):
+async def test_mixed_verdicts_are_answered_250_and_split(world: World) -> None:
     world.engine.word = Infected("Eicar")
     await world.send("y@a.test", "z@b.test")
     kept = await within(world.quarantined)
@@ -223,7 +229,7 @@ async def test_mixed_verdicts_are_answered_250_and_split(world):
     assert [r.address for r in read_envelope(passed.message_type, passed.headers).recipients] == ["z@b.test"]
 
 
-async def test_a_suspect_message_asks_first_and_a_no_ends_it(world, rabbit):
+async def test_a_suspect_message_asks_first_and_a_no_ends_it(world: World, rabbit: Rabbit) -> None:
     world.answer = lambda _judgement: 550
     await world.send(key=Key.SUSPECT)
     await until_empty(rabbit, Queue.CONTENT_SUSPECT)
@@ -231,14 +237,14 @@ async def test_a_suspect_message_asks_first_and_a_no_ends_it(world, rabbit):
     assert world.delivered.empty()
 
 
-async def test_a_suspect_message_whose_client_still_waits_is_judged_as_usual(world):
+async def test_a_suspect_message_whose_client_still_waits_is_judged_as_usual(world: World) -> None:
     world.answer = lambda judgement: 250 if judgement.code else 0
     await world.send(key=Key.SUSPECT)
     await within(world.delivered)
     assert [judgement.code for judgement in world.judgements] == [0, 250]
 
 
-async def test_a_message_whose_edge_is_gone_is_taken_as_answered_250(world):
+async def test_a_message_whose_edge_is_gone_is_taken_as_answered_250(world: World) -> None:
     envelope = Envelope(
         new_id(),
         time.time(),
@@ -260,7 +266,15 @@ async def test_a_message_whose_edge_is_gone_is_taken_as_answered_250(world):
     await within(world.delivered)
 
 
-async def test_what_is_no_mail_is_kept_in_quarantine_as_it_came(world):
+async def test_a_large_message_that_the_ladder_brings_back_takes_the_queue_for_large_ones(
+    world: World, rabbit: Rabbit
+) -> None:
+    await world.send(wait=False, message=MESSAGE + b"x" * LARGE_BYTES)
+    await until_count(rabbit, Queue.CONTENT_LARGE.value, 1)
+    assert world.delivered.empty()
+
+
+async def test_what_is_no_mail_is_kept_in_quarantine_as_it_came(world: World) -> None:
     await world.edge.publish(Exchange.CONTENT.value, Key.CONTENT.value, b"garbage", message_type="other")
     kept = await within(world.quarantined)
     note = read_note(kept.headers)

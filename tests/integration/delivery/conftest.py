@@ -1,11 +1,19 @@
 """What the delivery tests share."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from tests.integration.delivery.parts import Stage
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run these tests on the event loop that the service runs on, whose TLS and transports are its own."""
+    return {"uvloop": uvloop.new_event_loop}
+
 
 MakeStage = Callable[..., Stage]
 

@@ -138,6 +138,7 @@ class Stage:
             settlement=Settlement(self.publisher, self.events, OUR_NAME),
             events=self.events,
             in_force=self.in_force,
+            memory_bytes=1_000_000,
         )
 
     async def take(self, envelope: Envelope, message: bytes = MESSAGE) -> FakeDelivery:

@@ -7,16 +7,19 @@ from shared.broker.topology import Exchange
 from shared.event import EventKind
 from tests.integration.delivery.conftest import MakeStage
 from tests.integration.delivery.parts import MESSAGE, Stage, envelope_for, route_policy
-from tests.nexthop import DISCONNECT, HANG, NextHop
+from tests.nexthop import DISCONNECT, HANG, Last, NextHop, Step
 
 # name → (script, status of the one recipient, part of the reply that the trace shows)
-FAULTS = {
+FAULTS: dict[str, tuple[dict[str, list[Step]], str, str]] = {
     "disconnect_at_greeting": ({"greeting": [DISCONNECT]}, "deferred", "closed by the next hop"),
     "disconnect_at_ehlo": ({"ehlo": [DISCONNECT]}, "deferred", "closed by the next hop"),
     "disconnect_at_mail": ({"mail": [DISCONNECT]}, "deferred", "in MAIL"),
     "disconnect_at_rcpt": ({"rcpt": [DISCONNECT]}, "deferred", "in RCPT"),
     "disconnect_at_data": ({"data": [DISCONNECT]}, "deferred", "in DATA"),
     "disconnect_in_data": ({"in-data": [DISCONNECT]}, "deferred", "DATA"),
+    "refused_in_data_and_gone": ({"in-data": [Last("552 5.3.4 too big")]}, "failed", "552 5.3.4 too big"),
+    "deferred_in_data_and_gone": ({"in-data": ["421 4.3.2 going down"]}, "deferred", "421 4.3.2 going down"),
+    "taken_in_data_and_gone": ({"message": [Last("250 2.0.0 ok")]}, "delivered", "250 2.0.0 ok"),
     "disconnect_at_end_of_data": ({"message": [DISCONNECT]}, "deferred", "in end of DATA"),
     "hang_at_greeting": ({"greeting": [HANG]}, "deferred", "no reply in time"),
     "hang_at_mail": ({"mail": [HANG]}, "deferred", "no reply in time"),

@@ -16,8 +16,9 @@ from aio_pika.abc import AbstractIncomingMessage
 from services.delivery.app import DeliveryService
 from services.delivery.settings import DeliverySettings
 from shared.broker.connect import Link, open_connection
+from shared.broker.consume import Consumer
 from shared.broker.publish import Publisher
-from shared.broker.topology import Exchange, Key, Queue
+from shared.broker.topology import QUEUES, Exchange, Key, Queue
 from shared.envelope import Envelope
 from shared.event import Event, EventKind, decode_events
 from shared.policy_entry import PolicyEntry, encode_policy
@@ -198,6 +199,32 @@ async def test_consuming_goes_on_after_the_broker_closed_the_connections(rabbit:
             await asyncio.to_thread(rabbit.close_connections, "delivery")
             await others.send(envelope_for())
             await hop.until(lambda: len(hop.mails) == 2)
+
+
+async def test_consuming_goes_on_after_the_broker_cancelled_the_consumer(rabbit: Rabbit, tmp_path: Path) -> None:
+    async with NextHop() as hop, Neighbours(rabbit) as others:
+        await others.apply(route_policy(f"smtp://127.0.0.1:{hop.port}"))
+        async with _running(rabbit, tmp_path):
+            await others.send(envelope_for())
+            await hop.until(lambda: len(hop.mails) == 1)
+            # The broker cancels the consumer of a queue that is deleted; the connection stays.
+            spec = next(spec for spec in QUEUES if spec.name == Queue.DELIVERY)
+            await asyncio.to_thread(rabbit.remake, spec)
+            await others.send(envelope_for())
+            await hop.until(lambda: len(hop.mails) == 2)
+
+
+async def test_connected_but_without_a_consumer_the_process_ends_with_an_error(
+    rabbit: Rabbit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.delivery.app._NO_CONSUMER_S", 0.3)
+    monkeypatch.setattr("services.delivery.app._WATCH_EVERY_S", 0.1)
+    # No broker can be brought to it on purpose: the link connects again as soon as it knows.
+    monkeypatch.setattr(Consumer, "is_consuming", property(lambda _: False))
+    async with Neighbours(rabbit) as others:
+        await others.apply(route_policy("smtp://127.0.0.1:1"))
+        async with asyncio.timeout(20):
+            assert await DeliveryService(_settings(rabbit, tmp_path)).run(asyncio.Event()) == 1
 
 
 # -- the process

@@ -6,7 +6,7 @@ from shared.envelope import Body, Notify, Proof, Recipient, Ret
 from shared.event import EventKind
 from tests.integration.delivery.conftest import MakeStage
 from tests.integration.delivery.parts import MESSAGE, Stage, envelope_for, route_policy
-from tests.nexthop import DISCONNECT, EXTENSIONS, NextHop
+from tests.nexthop import DISCONNECT, EXTENSIONS, Last, NextHop
 
 
 def _statuses(stage: Stage) -> list[str]:
@@ -23,11 +23,22 @@ async def test_the_message_arrives_octet_for_octet(stage: MakeStage) -> None:
 
 
 async def test_a_large_message_arrives_whole(stage: MakeStage) -> None:
-    message = MESSAGE + b"x" * 70 + b"\r\n.\r\n" * 200_000
+    message = MESSAGE + b"x" * 70 + b"\r\n.\r\n" * 60_000 + b"y" * 900 + b"\r\n"
     async with NextHop() as hop:
         one = stage(route_policy(f"smtp://127.0.0.1:{hop.port}"))
         await one.take(envelope_for(), message)
         assert hop.mails[0].message == message
+
+
+async def test_a_large_message_refused_half_way_has_the_hops_reply(stage: MakeStage) -> None:
+    # More than the sockets hold, so that the client still writes when the hop refuses and goes.
+    message = MESSAGE + (b"x" * 998 + b"\r\n") * 20_000
+    async with NextHop({"in-data": [Last("552 5.3.4 too big")]}) as hop:
+        one = stage(route_policy(f"smtp://127.0.0.1:{hop.port}"))
+        await one.take(envelope_for(), message)
+        # Whether the reply outruns the reset is the network's business; a success it never is.
+        assert _statuses(one)[0] in ("failed", "deferred")
+        assert not hop.mails
 
 
 async def test_a_session_is_used_again(stage: MakeStage) -> None:

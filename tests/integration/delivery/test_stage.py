@@ -185,6 +185,19 @@ async def test_a_slow_hop_does_not_hold_up_the_others(stage: MakeStage) -> None:
         await asyncio.gather(*slots, return_exceptions=True)
 
 
+async def test_messages_beyond_the_memory_wait_elsewhere(stage: MakeStage) -> None:
+    async with NextHop({"message": [HANG]}) as hop:
+        one = stage(route_policy(f"smtp://127.0.0.1:{hop.port}"))
+        large = b"a: b\r\n\r\n" + (b"x" * 70 + b"\r\n") * 12_500
+        held = asyncio.create_task(one.consumer.handle(delivery_of(envelope_for(), large)))
+        await hop.until(lambda: len(hop.mails) == 1)
+        await one.take(envelope_for(), large)
+        (waits,) = one.publisher.to(Exchange.DELIVERY_RETRY)
+        assert (waits.key, waits.envelope.retry.last_reply) == ("gatepost.delivery.retry.5s", "waiting for memory")
+        held.cancel()
+        await asyncio.gather(held, return_exceptions=True)
+
+
 # -- reports and quarantine
 
 

@@ -17,6 +17,7 @@ import argon2
 from services.edge.auth.accounts import Accounts
 from services.edge.auth.verify import PasswordVerifier
 from services.edge.handler import EdgeHandler
+from services.edge.handover import Handover
 from services.edge.heartbeats import Heartbeats
 from services.edge.limits import ByteBudget, Sessions
 from services.edge.listeners import Listeners
@@ -211,12 +212,10 @@ async def gate(rules: Policy, certificate: Path) -> AsyncIterator[Gate]:
     running: list[Gate] = []
     handler = EdgeHandler(
         hostname="gate.test",
-        process_key="edge-1",
         loop_key=b"key",
         policy=in_force,
-        publisher=publisher,
+        handover=Handover(process_key="edge-1", policy=in_force, publisher=publisher, events=events, verdicts=verdicts),
         events=events,
-        verdicts=verdicts,
         verifier=verifier,
         budget=budget,
         broker_takes=lambda: running[0].broker_takes,

@@ -6,6 +6,9 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import pytest
+
+from services.edge import app
 from services.edge.app import Edge
 from services.edge.settings import EdgeSettings, ListenerSettings
 from shared.accounts import AccountBook, encode_accounts
@@ -99,10 +102,10 @@ async def administer(rabbit: Rabbit, policy_text: str) -> None:
     await link.close()
 
 
-@contextlib.asynccontextmanager
-async def running(rabbit: Rabbit, certificate: Path, extra: str = "") -> AsyncIterator[Edge]:
+def edge_of(rabbit: Rabbit, certificate: Path) -> Edge:
+    """Return an edge that is not started."""
     names = ("mx", "chunked", "submission", "submissions", "relay")
-    edge = Edge(
+    return Edge(
         EdgeSettings(
             hostname="gate.test",
             broker=rabbit.settings("edge"),
@@ -112,6 +115,11 @@ async def running(rabbit: Rabbit, certificate: Path, extra: str = "") -> AsyncIt
             },
         )
     )
+
+
+@contextlib.asynccontextmanager
+async def running(rabbit: Rabbit, certificate: Path, extra: str = "") -> AsyncIterator[Edge]:
+    edge = edge_of(rabbit, certificate)
     await edge.start()
     serving = asyncio.create_task(edge.serve())
     try:
@@ -236,3 +244,27 @@ async def test_a_large_message_takes_the_queue_of_large_ones(rabbit: Rabbit, cer
         assert reply.startswith("250")
         assert large[0].body.endswith(body * 40_000)
         assert not stage.taken
+
+
+async def test_a_deleted_reply_queue_is_made_again(rabbit: Rabbit, certificate: Path) -> None:
+    async with running(rabbit, certificate) as edge, content(rabbit) as stage:
+        names = (await asyncio.to_thread(rabbit.node.control, "list_queues", "name", "--no-table-headers")).split()
+        queue = next(name for name in names if name.startswith("gatepost.reply.edge."))
+        await asyncio.to_thread(rabbit.node.control, "delete_queue", queue)
+        await until(lambda: edge.is_ready)
+        stage.reply = REFUSED
+        async with client(edge) as one:
+            assert (await one.mail(b"x\r\n")).startswith("550 5.7.1")
+
+
+async def test_a_reply_queue_that_stays_dead_ends_the_process(
+    rabbit: Rabbit, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_STUCK_S", 1.5)
+    edge = edge_of(rabbit, certificate)
+    await edge.start()
+    serving = asyncio.create_task(edge.serve())
+    await until(lambda: edge.consuming.is_up)
+    monkeypatch.setattr(ReplyQueue, "is_consuming", property(lambda _: False))
+    async with asyncio.timeout(30):
+        assert await serving == 1

@@ -38,7 +38,7 @@ class TestDefaults:
     def test_the_listener_for_the_internet_has_tls_and_neither_login_nor_chunking_nor_a_trusted_proxy(self) -> None:
         mx = self.policy.listeners["mx"]
         assert (mx.purpose, mx.tls) == (Purpose.INBOUND, TlsMode.OPPORTUNISTIC)
-        assert not (mx.auth or mx.chunking or mx.dsn or mx.proxy_from)
+        assert (mx.auth, mx.chunking, mx.dsn, mx.proxy_from) == (False, False, False, [])
 
     def test_malware_is_refused_and_nothing_found_is_an_error_of_spf_or_dkim_alone(self) -> None:
         checks = self.policy.checks
@@ -115,7 +115,8 @@ def test_a_mistake_in_the_common_checks_is_not_told_again_for_each_domain() -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "x = ", "[a]\n[a]", "x = 1\nx = 2", "\x00", "a = " + "[" * 5000, "a = " + "1" * 5000, "a = 2026-02-30"]
+    "text",
+    ["x", "x = ", "[a]\n[a]", "x = 1\nx = 2", "\x00", "a = " + "[" * 5000, "a = " + "1" * 5000, "a = 2026-02-30"],
 )
 def test_what_is_no_toml_is_refused(text: str) -> None:
     assert refused(text).startswith("not TOML: ")
@@ -150,7 +151,11 @@ def test_listeners_that_are_named_replace_the_usual_ones() -> None:
 
 @pytest.mark.parametrize(
     ("purpose", "direction"),
-    [(Purpose.INBOUND, Direction.INBOUND), (Purpose.SUBMISSION, Direction.OUTBOUND), (Purpose.RELAY, Direction.OUTBOUND)],
+    [
+        (Purpose.INBOUND, Direction.INBOUND),
+        (Purpose.SUBMISSION, Direction.OUTBOUND),
+        (Purpose.RELAY, Direction.OUTBOUND),
+    ],
 )
 def test_only_an_inbound_listener_takes_mail_of_strangers(purpose: Purpose, direction: Direction) -> None:
     policy = parse_policy(f"[listeners.x]\npurpose = '{purpose}'")

@@ -127,13 +127,13 @@ def test_without_its_headers_nobody_awaits_a_verdict_and_nobody_noted_a_quaranti
 
 @pytest.mark.parametrize("half", [{REPLY_KEY: "key"}, {TOKEN: "token"}, {REPLY_KEY: "key", TOKEN: 5}])
 def test_half_a_reply_address_is_an_error(half: dict[str, object]) -> None:
-    with pytest.raises(WireError, match="header '(token|reply_key)' is (missing|int)"):
+    with pytest.raises(WireError, match=r"header '(token|reply_key)' is (missing|int)"):
         read_reply_to(half)
 
 
 @pytest.mark.parametrize("message_type", [None, "", "gatepost.mail.v2", "GATEPOST.MAIL.V1"])
 def test_another_type_is_not_read_as_v1(message_type: str | None) -> None:
-    with pytest.raises(WireError, match="expected 'gatepost.mail.v1'"):
+    with pytest.raises(WireError, match=r"expected 'gatepost\.mail\.v1'"):
         read_envelope(message_type, mail_headers(LEAST))
 
 

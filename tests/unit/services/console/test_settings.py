@@ -46,7 +46,7 @@ def test_another_database_is_refused_by_the_name_of_its_key(tmp_path: Path, url:
 
 
 def test_an_unknown_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="doctor.clam: unknown key"):
+    with pytest.raises(SettingsError, match=r"doctor\.clam: unknown key"):
         load(tmp_path, LEAST.format(url="sqlite:///x.db") + '[doctor]\nclam = "x"\n')
 
 

@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.console.story.reasons import REFUSALS, WITHHELD
 from services.console.story.tell import in_short, tell
 from services.console.story.told import Told, moment, size, span
+from services.delivery.plan import Withheld
+from services.edge.decide.refusal import RefusalReason
 from shared.event import EventKind
 
 DEMO = "demo@gatepost.test"
@@ -56,6 +59,16 @@ RULES: list[tuple[str, Told, list[str]]] = [
         ),
         ["1.5 MB", "TLSv1.3", "logged in as anna", "a@example.org", f"{DEMO}, b@gatepost.test", "Hi", "<1@x>"],
     ),
+    (
+        "a refusal's code is told in words, with the rule",
+        told("command-refused", client="192.0.2.7", command="RCPT", reply="550 5.7.1 no", reason="relay-denied"),
+        ["domain is not ours", "[relay] networks"],
+    ),
+    (
+        "a reason of quarantine is told in words",
+        told("quarantined", reason="undeliverable", evidence="550 no", recipients=[DEMO]),
+        ["its sender is not proved", "(undeliverable)"],
+    ),
     ("mail without TLS is said to be so", told("received", client="192.0.2.7", tls=None), ["without TLS"]),
     (
         "the answer says the reply, the verdict and how long it took",
@@ -64,8 +77,8 @@ RULES: list[tuple[str, Told, list[str]]] = [
     ),
     (
         "an answer without a verdict says why there was none",
-        told("answered", reply="250 2.0.0 queued as a1", waited_s=20.0, verdict="none: deadline"),
-        ["no verdict had come after 20 s", "deadline"],
+        told("answered", reply="250 2.0.0 queued as a1", waited_s=20.0, verdict="none: no verdict in time"),
+        ["no verdict: no verdict in time", "20 s after"],
     ),
     (
         "every check is told with its evidence",
@@ -175,12 +188,35 @@ ENDINGS: list[tuple[str, list[Told], list[str]]] = [
         [f"mx has it for {DEMO}", "In quarantine for b@x.test"],
     ),
     (
+        "recipients who fare differently are told apart",
+        [
+            told("delivered", 1.0, hop="mx", recipients=[DEMO]),
+            told("failed", 2.0, recipients=["b@x.test"], reason="refused for good"),
+        ],
+        [f"mx has it for {DEMO}", "Not delivered to b@x.test: refused for good"],
+    ),
+    (
+        "each part of a split message has its own end",
+        [
+            told("answered", 1.0, reply="250 ok"),
+            told("split", 2.0, into=[{"id": "b2"}, {"id": "c3"}]),
+            told("delivered", 3.0, "b2", hop="one", recipients=[DEMO]),
+            told("retry", 4.0, "c3", not_before=1_800_000_060.0),
+        ],
+        ["b2: Delivered: one", "c3: It waits"],
+    ),
+    (
         "what was released is no longer said to be held",
         [told("quarantined", 1.0, reason="x"), told("released", 2.0, by="root")],
         ["released it"],
     ),
     ("waiting mail says when it is tried", [told("retry", not_before=1_800_000_060.0)], ["2027-01-15 08:01:00 UTC"]),
     ("nothing decided is said so", [told("received")], ["Nothing has been decided yet"]),
+    (
+        "a refused command says what its sender may do",
+        [told("command-refused", command="RCPT", reply="550 5.7.1 no", reason="relay-denied")],
+        ["logs in on a submission listener"],
+    ),
     (
         "a refused command says who keeps the mail",
         [told("command-refused", command="RCPT", reply="550 5.1.1 unknown", reason="no such recipient")],
@@ -259,3 +295,12 @@ def test_figures_are_for_people() -> None:
     ]
     assert [size(512), size(40_960), size(None)] == ["of 512 octets", "of 41 kB", "of unknown size"]
     assert [moment(0), moment(1e30), moment(None)] == ["1970-01-01 00:00:00 UTC", "(unknown)", "(unknown)"]
+
+
+def test_every_reason_of_the_stages_has_words() -> None:
+    assert {reason.value for reason in RefusalReason} <= REFUSALS.keys()
+    assert {reason.value for reason in Withheld} <= WITHHELD.keys()
+
+
+def test_a_reason_that_is_new_is_shown_as_it_is() -> None:
+    assert "full-moon" in text_of(told("command-refused", reason="full-moon"))

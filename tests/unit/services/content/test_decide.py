@@ -49,7 +49,9 @@ def verdict(*findings: Finding, domain: str = "common.test") -> Verdict:
         ((SPF_FAIL, INFECTED), Action.REFUSE, CheckName.ANTIVIRUS),
     ],
 )
-def test_refuse_beats_defer_beats_quarantine_beats_tag(findings, action, decisive):
+def test_refuse_beats_defer_beats_quarantine_beats_tag(
+    findings: tuple[Finding, ...], action: Action, decisive: CheckName | None
+) -> None:
     for order in itertools.permutations(findings):
         decided = verdict(*order)
         assert decided.action is action
@@ -58,22 +60,22 @@ def test_refuse_beats_defer_beats_quarantine_beats_tag(findings, action, decisiv
             assert decided.reasons[0].check is decisive
 
 
-def test_an_engine_that_is_down_never_accepts():
+def test_an_engine_that_is_down_never_accepts() -> None:
     assert verdict(ENGINE_DOWN, CLEAN).action is Action.DEFER
 
 
-def test_a_domains_own_rules_replace_the_common_ones_key_by_key():
+def test_a_domains_own_rules_replace_the_common_ones_key_by_key() -> None:
     assert verdict(SPF_FAIL, domain="strict.test").action is Action.REFUSE
     assert verdict(SPF_SOFTFAIL, domain="strict.test").action is Action.TAG
     assert verdict(SPF_FAIL, domain="lax.test").action is Action.ACCEPT
 
 
-def test_a_check_that_is_switched_off_has_no_say():
+def test_a_check_that_is_switched_off_has_no_say() -> None:
     assert verdict(INFECTED, domain="lax.test").action is Action.ACCEPT
     assert verdict(ENGINE_DOWN, domain="lax.test").action is Action.ACCEPT
 
 
-def test_a_verdict_keeps_every_reason():
+def test_a_verdict_keeps_every_reason() -> None:
     decided = verdict(CLEAN, SPF_FAIL, DMARC_REJECT)
     assert [reason.check for reason in decided.reasons] == [CheckName.DMARC, CheckName.SPF, CheckName.ANTIVIRUS]
 
@@ -88,12 +90,12 @@ def test_a_verdict_keeps_every_reason():
         ([Action.QUARANTINE, Action.TAG], 250),
     ],
 )
-def test_the_client_hears_a_refusal_only_if_all_domains_agree(actions, code):
+def test_the_client_hears_a_refusal_only_if_all_domains_agree(actions: list[Action], code: int) -> None:
     decided = verdict(INFECTED)
     verdicts = {f"d{number}.test": Verdict(action, decided.reasons, 1) for number, action in enumerate(actions)}
     assert reply_to(common_verdict(verdicts), ID).code == code
 
 
-def test_a_refusal_names_the_class_of_reason_and_the_id_and_no_evidence():
+def test_a_refusal_names_the_class_of_reason_and_the_id_and_no_evidence() -> None:
     reply = reply_to(verdict(INFECTED), ID)
     assert str(reply) == f"550 5.7.1 Message refused: malware found [{ID}]"

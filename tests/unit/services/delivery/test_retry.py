@@ -31,8 +31,6 @@ def test_attempts_are_counted_from_1() -> None:
         next_delay_s(0, 0, PLAN)
 
 
-@pytest.mark.parametrize(
-    ("not_before", "early_s"), [(0, 0), (1000, 0), (1000 + EARLY_S, 0), (1010, 10), (1899, 899)]
-)
+@pytest.mark.parametrize(("not_before", "early_s"), [(0, 0), (1000, 0), (1000 + EARLY_S, 0), (1010, 10), (1899, 899)])
 def test_a_little_early_is_in_time(not_before: float, early_s: float) -> None:
     assert early_by_s(not_before, 1000) == early_s

@@ -29,9 +29,7 @@ def _addresses(parts: tuple[Part, ...]) -> list[tuple[str, list[str]]]:
 
 def test_domains_of_one_route_share_a_hop() -> None:
     parts = split(_recipients("a@one.example", "b@two.example", "c@ONE.example"), POLICY)
-    assert _addresses(parts) == [
-        ("smtp://mail.one.example:25", ["a@one.example", "b@two.example", "c@ONE.example"])
-    ]
+    assert _addresses(parts) == [("smtp://mail.one.example:25", ["a@one.example", "b@two.example", "c@ONE.example"])]
 
 
 def test_domains_found_by_mx_are_hops_of_their_own() -> None:
@@ -57,3 +55,17 @@ def test_parts_of_a_split_are_not_split_again() -> None:
 def test_the_key_of_a_hop_names_it() -> None:
     assert hop_of("x.example", POLICY).key == "mx:x.example"
     assert hop_of("one.example", POLICY).key == "smtp://mail.one.example:25"
+
+
+def test_internationalized_addresses_travel_apart() -> None:
+    parts = split(_recipients("a@one.example", "ü@one.example", "b@one.example"), POLICY)
+    assert [[to.address for to in part.recipients] for part in parts] == [
+        ["a@one.example", "b@one.example"],
+        ["ü@one.example"],
+    ]
+
+
+def test_a_domain_in_u_labels_has_the_route_of_its_a_labels() -> None:
+    policy = parse_policy('[domains."bücher.example"]\nroute = "smtp://b.example"\nrecipients = "any"\n')
+    assert hop_of("bücher.example", policy) == hop_of("xn--bcher-kva.example", policy)
+    assert hop_of("bücher.example", policy).key == "smtp://b.example:25"

@@ -67,6 +67,7 @@ def _apply(memory: VerdictMemory, one: Input) -> Step:
         ([ACCEPT, FAILED], [451], [451]),
         ([ACCEPT, CONFIRM], [250], [250]),
         ([REFUSE, CONFIRM], [550], [550]),
+        ([CONFIRM, replace(ACCEPT, code=354, enhanced=""), ACCEPT], [250], [250]),
         ([ASK, CONFIRM, REFUSE], [550], [0, 550]),
         ([REFUSE, ASK, CONFIRM], [550], [550]),
         ([ACCEPT, REFUSE, CONFIRM], [250], [250]),

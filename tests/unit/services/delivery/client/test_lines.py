@@ -46,7 +46,7 @@ def test_a_size_that_is_no_number_is_no_limit(parameter: bytes) -> None:
             envelope_of(smtputf8=True),
             UTF8_HEADER,
             ALL,
-            "MAIL FROM:<a@client.example> SIZE=22 BODY=8BITMIME SMTPUTF8",
+            "MAIL FROM:<a@client.example> SIZE=21 BODY=8BITMIME SMTPUTF8",
         ),
         (envelope_of(ret=Ret.FULL, envid="x"), PLAIN, ALL, "MAIL FROM:<a@client.example> SIZE=20 RET=FULL ENVID=x"),
         (envelope_of(ret=Ret.FULL, envid="x"), PLAIN, NONE, "MAIL FROM:<a@client.example>"),

@@ -1,0 +1,106 @@
+"""The closed lists of reasons of edge, content and delivery, in words for people (PURE).
+
+Owns: for each code what it means, the rule behind it, and what the sender may do. A code that is not here is shown
+as it is: the stages may learn new ones before this page does.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """meaning: completes "refused: …". rule: the policy's key or the standard. advice: what the sender may do."""
+
+    meaning: str
+    rule: str = ""
+    advice: str = ""
+
+
+_LATER = "Its server tries again by itself."
+_MEND = "This is for the author of its mail program, or of what stands between."
+
+REFUSALS: dict[str, Words] = {
+    "too-many-connections": Words("too many connections are open", "[limits] connections", _LATER),
+    "broker-unavailable": Words("RabbitMQ does not take messages now, so nothing could be kept safe", "", _LATER),
+    "shutting-down": Words("this server is shutting down", "", _LATER),
+    "proxy-header": Words("the proxy before this listener did not say who the client is", "[listeners] proxy_from"),
+    "too-many-errors": Words("the session made too many errors", "[limits] errors", _MEND),
+    "too-many-commands": Words("the session sent too many commands", "[limits] commands", _MEND),
+    "too-many-auth-failures": Words("too many log-ins failed", "[limits] auth_failures", "Log in rightly."),
+    "tls-required": Words("the session is not encrypted", "[listeners] tls", "Use STARTTLS or the port for TLS."),
+    "login-required": Words("this listener takes mail only after a log-in", "[listeners] purpose", "Log in first."),
+    "login-failed": Words("login or password is wrong", "", "Use the right ones, or ask for new ones."),
+    "client-not-listed": Words(
+        "this listener takes mail only from hosts on the relay list", "[relay] networks",
+        "An administrator may put the client on the list.",
+    ),
+    "sender-syntax": Words("the sender is no address", "RFC 5321 §4.1.2", _MEND),
+    "sender-not-owned": Words(
+        "the login may not send as this sender", "the account's senders",
+        "Use the login's own address, or have the administrator add this one to the account.",
+    ),
+    "recipient-syntax": Words("the recipient is no address", "RFC 5321 §4.1.2", "Correct the address."),
+    "recipient-unknown": Words(
+        "the domain is ours, and has no such recipient", "[domains] recipients", "Correct the address."
+    ),
+    "recipient-routed": Words(
+        "the address asks another server to pass it on (%, ! or @ in its local part)", "",
+        "Use the recipient's plain address.",
+    ),
+    "relay-denied": Words(
+        "the recipient's domain is not ours, and the client may not send elsewhere through us",
+        "[domains], [relay] networks, or a log-in",
+        "A user of ours logs in on a submission listener; anyone else sends to the recipient's own server.",
+    ),
+    "too-many-recipients": Words(
+        "the message has too many recipients", "[limits] recipients", "Its server sends to the others separately."
+    ),
+    "envelope-too-large": Words("the envelope is too large", "", "Send to fewer recipients at a time."),
+    "message-too-large": Words("the message is too large", "[limits] message_size_bytes", "Send a smaller one."),
+    "no-room": Words("there is no room for it now", "[limits] in_flight_bytes, or the queue's own limit", _LATER),
+    "bare-cr-or-lf": Words(
+        "the message has line ends that hide a second message from some servers (SMTP smuggling)",
+        "RFC 5321 §2.3.8", _MEND,
+    ),
+    "nul": Words("the message has NUL octets", "RFC 5321 §4.5.2", _MEND),
+    "hop-count": Words(
+        "the message has passed too many servers and seems to go in a circle", "[limits] received_fields",
+        "The postmasters on its way must look at their routes.",
+    ),
+    "same-recipient-again": Words(
+        "the message has passed here before for the same recipient: its route is a circle", "",
+        "The administrator must look at the route of the recipient's domain.",
+    ),
+}  # fmt: skip
+
+QUARANTINES: dict[str, str] = {
+    "refuse": "the verdict was refuse, and the client had been told 250 already",
+    "quarantine": "the verdict was quarantine",
+    "undecided": "no check came to a result in all the time it may wait",
+    "undeliverable": "it can be delivered to nobody, and its sender is not proved: a report might hit an innocent",
+    "unreadable": "it is not in a form that the stages can read",
+    "unexplained": "nobody said why it was put here",
+    "poison": "what had it in work died of it again and again",
+}
+
+WITHHELD: dict[str, str] = {
+    "null sender": "it has no return address (RFC 5321 §4.5.5)",
+    "sender not proved": "the sender is not proved, so that a report might hit an innocent",
+    "the sender asked for none (NOTIFY)": "the sender asked for none (NOTIFY, RFC 3461 §4.1)",
+}
+
+
+def refusal(code: str) -> Words:
+    """Return the words for a refusal of edge."""
+    return REFUSALS.get(code) or Words(code)
+
+
+def quarantine(code: str) -> str:
+    """Return the words for a reason of quarantine."""
+    meaning = QUARANTINES.get(code)
+    return f"{meaning} ({code})" if meaning else code
+
+
+def withheld(code: str) -> str:
+    """Return the words for a report that was not sent."""
+    return WITHHELD.get(code, code)

@@ -1,0 +1,36 @@
+"""What the doctor asks over sockets, of real engines."""
+
+from services.console.doctor import engines
+from services.console.doctor.finding import Level
+from shared.settings import DnsSettings
+from tests.clamd import Clamd
+from tests.dnsserver import DnsServer, Fault
+
+
+async def test_a_clamd_that_answers_is_good_and_one_that_does_not_is_wrong(clamd: Clamd) -> None:
+    address = f"127.0.0.1:{clamd.port}"
+    assert [finding.level for finding in await engines.clamd(address)] == [Level.GOOD]
+    clamd.kill()
+    (finding,) = await engines.clamd(address)
+    assert finding.level is Level.WRONG
+    assert "451" in finding.mend
+
+
+async def test_a_clamd_that_is_nowhere_named_is_not_looked_for() -> None:
+    assert await engines.clamd(None) == []
+    assert [finding.level for finding in await engines.clamd("/nowhere/clamd.sock")] == [Level.WRONG]
+    assert [finding.level for finding in await engines.clamd("nonsense")] == [Level.WRONG]
+
+
+async def test_a_dns_that_answers_is_good_even_if_there_is_no_such_name() -> None:
+    async with DnsServer({"example.org": {"MX": "10 mx.example.org."}}) as server:
+        settings = DnsSettings(nameservers=[server.address], timeout_s=2)
+        assert [finding.level for finding in await engines.dns(settings, "example.org")] == [Level.GOOD]
+        assert [finding.level for finding in await engines.dns(settings, "example.net")] == [Level.GOOD]
+
+
+async def test_a_dns_that_fails_is_wrong() -> None:
+    async with DnsServer({}) as server:
+        server.fail("example.org", "MX", Fault.SERVFAIL)
+        settings = DnsSettings(nameservers=[server.address], timeout_s=2)
+        assert [finding.level for finding in await engines.dns(settings, "example.org")] == [Level.WRONG]
