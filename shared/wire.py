@@ -127,9 +127,12 @@ def read_envelope(message_type: str | None, headers: Mapping[str, object]) -> En
     if message_type != MAIL_TYPE:
         raise WireError(f"type is {message_type!r}, expected {MAIL_TYPE!r}")
     try:
-        return _ENVELOPE.validate_json(_text(headers, ENVELOPE))
+        envelope = _ENVELOPE.validate_json(_text(headers, ENVELOPE))
     except ValidationError as error:
         raise WireError(f"header {ENVELOPE!r}: {_cause(error)}") from None
+    if not envelope.recipients:
+        raise WireError(f"header {ENVELOPE!r}: no recipients")
+    return envelope
 
 
 def read_reply_to(headers: Mapping[str, object]) -> ReplyTo | None:

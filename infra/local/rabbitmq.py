@@ -46,6 +46,7 @@ vm_memory_high_watermark.relative = 0.4
 raft.wal_max_size_bytes = 67108864
 log.console = true
 log.console.level = info
+log.console.use_colors = off
 log.file = false
 """
 

@@ -79,7 +79,7 @@ def _verdict(domain: str, verdict: Facts) -> list[str]:
     reasons = tables(verdict, "reasons")
     lines = [f"for {domain}: {MEANINGS.get(action, action)}" + ("" if reasons else ", since no check objected")]
     for place, reason in enumerate(reasons):
-        asks = f"{word(reason, 'check')}={word(reason, 'result')} asks for {word(reason, 'action')}"
+        asks = f"{word(reason, 'check')}={word(reason, 'result')}, which asks for {word(reason, 'action')}"
         lines.append(
             f"{'decided by' if place == 0 else 'also'} {asks}: {word(reason, 'evidence', 'no evidence noted')}"
         )

@@ -27,6 +27,7 @@ REFUSALS: dict[str, Words] = {
     "too-many-errors": Words("the session made too many errors", "[limits] errors", _MEND),
     "too-many-commands": Words("the session sent too many commands", "[limits] commands", _MEND),
     "too-many-auth-failures": Words("too many log-ins failed", "[limits] auth_failures", "Log in rightly."),
+    "bad-line": Words("the session sent a line that no mail server sends", "RFC 5321 §4.5.3.1", _MEND),
     "tls-required": Words("the session is not encrypted", "[listeners] tls", "Use STARTTLS or the port for TLS."),
     "login-required": Words("this listener takes mail only after a log-in", "[listeners] purpose", "Log in first."),
     "login-failed": Words("login or password is wrong", "", "Use the right ones, or ask for new ones."),

@@ -223,3 +223,9 @@ def test_a_hundred_recipients_of_greatest_length_fit() -> None:
         Recipient(f"{number:064}@{'d' * 189}", orcpt=f"rfc822;{'x' * 493}") for number in range(100)
     )  # fmt: skip
     mail_headers(replace(LEAST, recipients=recipients), ReplyTo("key", "token"))
+
+
+def test_an_envelope_without_recipients_is_no_mail():
+    headers = {ENVELOPE: encode_envelope(replace(LEAST, recipients=()))}
+    with pytest.raises(WireError, match="no recipients"):
+        read_envelope(MAIL_TYPE, headers)
