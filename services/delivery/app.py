@@ -1,6 +1,7 @@
 """The delivery service, wired (I/O): links, policy, resolver, hops, consumer, health; and its orderly end.
 
-On SIGTERM: takes no more messages, finishes what is under way within 20 s, leaves the rest to the broker, exits 0.
+On SIGTERM: takes no more messages, finishes what is under way within 20 s, leaves the rest to the broker (at once what
+still waits for a hop to answer), exits 0.
 On failure: a broker that answers but gives no consumer for 30 s ends the process with an error, to be started again.
 """
 
@@ -30,6 +31,7 @@ from shared.health import HealthServer
 
 _log = structlog.get_logger()
 _DRAIN_S = 20.0
+_GIVE_UP_EVERY_S = 0.5
 _WATCH_EVERY_S = 2.0
 _NO_CONSUMER_S = 30.0
 
@@ -107,7 +109,10 @@ class DeliveryService:
 
     async def _end(self) -> None:
         _log.info("draining", under_way=self._consumer.busy)
-        await self._consumer.drain(_DRAIN_S)
+        draining = asyncio.create_task(self._consumer.drain(_DRAIN_S))
+        while not draining.done():
+            self._courier.give_up_connecting()
+            await asyncio.wait({draining}, timeout=_GIVE_UP_EVERY_S)
         self._hops.close()
         await self._events.close()
         await self._consuming.close()

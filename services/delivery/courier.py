@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -64,11 +65,17 @@ class Courier:
         self._resolver = resolver
         self._exchangers = exchangers
         self._source_address = source_address
+        self._connecting: set[asyncio.Task[Any]] = set()
         self._disk = ThreadPoolExecutor(max_workers=8, thread_name_prefix="maildir")
 
     def close(self) -> None:
         """Let the threads that write to disk end."""
         self._disk.shutdown(wait=True)
+
+    def give_up_connecting(self) -> None:
+        """Cancel the attempts that have said nothing of their message yet: the broker keeps them for another process."""
+        for task in self._connecting:
+            task.cancel()
 
     async def attempt(
         self, hop: Hop, envelope: Envelope, message: bytes, state: HopState, rules: DeliveryRules
@@ -108,14 +115,23 @@ class Courier:
             if asyncio.get_running_loop().time() >= errand.deadline:
                 break
             try:
-                session = await open_session(
-                    target, self._our_name, errand.rules.connect_timeout_s, errand.deadline, self._source_address
-                )
+                session = await self._open(target, errand)
             except HopUnreachable as error:
                 failure = error
                 continue
             return await self._on(session, errand)
         return _unreachable(errand.envelope, failure)
+
+    async def _open(self, target: Target, errand: _Errand) -> Session:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connecting.add(task)
+        try:
+            return await open_session(
+                target, self._our_name, errand.rules.connect_timeout_s, errand.deadline, self._source_address
+            )
+        finally:
+            self._connecting.discard(task)
 
     async def _on(self, session: Session, errand: _Errand) -> Attempt:
         try:

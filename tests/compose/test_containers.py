@@ -81,3 +81,11 @@ def test_up_again_keeps_secrets_and_containers(gateway: Containers) -> None:
     before = state()
     gateway.compose("up", "--detach", "--no-build", *SCALE)
     assert state() == before
+
+
+def test_the_command_sees_every_service_and_queue(gateway: Containers) -> None:
+    gateway.wait_healthy(*LASTING)
+    shown = gateway.engine("exec", gateway.of("console")[0], "gatepost", "status")
+    assert all(service in shown for service in ("edge", "content", "delivery", "recorder"))
+    assert "not ready" not in shown
+    assert "gatepost.content.suspect" in shown

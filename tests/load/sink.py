@@ -67,6 +67,13 @@ class Sink:
                     missing -= self.arrivals.keys()
         return missing
 
+    async def taken(self, count: int, deadline_s: float) -> None:
+        """Return when so many messages have been taken since the start. Raises TimeoutError."""
+        async with asyncio.timeout(deadline_s):
+            while self.messages < count:
+                self._changed.clear()
+                await self._changed.wait()
+
     def take(self, message_id: str) -> None:
         """Note an arrival."""
         self.messages += 1

@@ -258,6 +258,20 @@ async def test_sigterm_finishes_what_is_under_way_and_exits_with_0(rabbit: Rabbi
         assert len(hop.mails) == 1
 
 
+async def test_sigterm_does_not_wait_for_a_hop_that_does_not_answer(rabbit: Rabbit, tmp_path: Path) -> None:
+    async with NextHop({"greeting": [HANG, "220 now"]}) as hop, Neighbours(rabbit) as others:
+        await others.apply(route_policy(f"smtp://127.0.0.1:{hop.port}"))
+        process = await _process(rabbit, tmp_path)
+        await others.send(envelope_for())
+        await hop.until(lambda: hop.connections == 1)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+        # Nothing was said of the message, so it is still there, and comes once.
+        async with _running(rabbit, tmp_path):
+            await hop.until(lambda: len(hop.mails) == 1)
+
+
 async def test_what_a_killed_process_had_under_way_comes_again(rabbit: Rabbit, tmp_path: Path) -> None:
     async with NextHop({"message": [HANG, "250 2.0.0 ok"]}) as hop, Neighbours(rabbit) as others:
         await others.apply(route_policy(f"smtp://127.0.0.1:{hop.port}"))
