@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
-SOURCES := services shared tests infra
+SOURCES := services shared tests infra docs
 # Hashes of every file, and nothing that tells where this machine's index is.
 LOCK := --quiet --generate-hashes --allow-unsafe --all-build-deps --strip-extras --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options

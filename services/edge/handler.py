@@ -1,9 +1,7 @@
-"""What edge decides about sessions, commands and messages, and how it hands a message on.
+"""What edge decides about sessions, commands and messages.
 
-Owns: applying the rules of `decide/`, giving each refusal its id and event, and the way of a whole message: build the
-envelope, publish, wait for the verdict, answer.
-On failure: a publish without a confirm is 451 or 452, never 250, and the answer is remembered, for the message may be
-there all the same.
+Owns: applying the rules of `decide/` by the policy in force, and giving each refusal its id and its event.
+Output: the reply of a refusal, or None; for a whole message always the final reply.
 """
 
 import time
@@ -34,8 +32,6 @@ from shared.reply import Reply
 from shared.wire import EnvelopeTooLarge
 
 _log = structlog.get_logger()
-# The client waits meanwhile; an alarm of the broker is not over sooner.
-PUBLISH_DEADLINE_S = 8.0
 
 _TOO_MANY_CONNECTIONS = refuse(
     RefusalReason.TOO_MANY_CONNECTIONS, 421, "4.7.0", "Too many connections, try again later"

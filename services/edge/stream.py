@@ -13,6 +13,7 @@ import asyncio
 import ssl
 from typing import Any, NoReturn, cast
 
+import structlog
 from aiosmtpd.smtp import SMTP
 
 from services.edge.handler import EdgeHandler
@@ -22,6 +23,7 @@ from services.edge.session import Session, Transaction
 from shared.policy import Limits
 from shared.reply import Reply
 
+_log = structlog.get_logger()
 _NEVER = float("inf")
 # How long a client may take to fetch our last words, and to end TLS.
 _LAST_WORDS_S = 5.0
@@ -185,7 +187,11 @@ class Stream(SMTP):
         if already_read:
             # start_tls schedules the beginning of the handshake; these octets are its first food.
             self.loop.call_soon(lambda: self.loop.call_soon(_feed, plain, already_read))
-        secured = await handshake
+        try:
+            secured = await handshake
+        except (ssl.SSLError, ConnectionError) as error:
+            _log.info("tls-handshake-failed", client=self.state.address, cause=str(error))
+            raise Over from None
         assert secured is not None
         self.transport = secured
         self._encrypted = True

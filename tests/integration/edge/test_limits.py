@@ -254,3 +254,16 @@ async def test_the_same_message_to_the_same_recipient_is_a_loop_and_to_another_i
         assert (await client.mail(returned, "Bob@ours.test")).startswith("554 5.4.6")
     async with edge.client() as client:
         assert (await client.mail(returned, "carol@ours.test")).startswith("250")
+
+
+async def test_a_client_that_goes_within_a_message_leaves_nothing_behind(edge: Gate) -> None:
+    for listener, line in (("mx", b"DATA\r\n"), ("chunked", b"BDAT 100000\r\n")):
+        async with edge.client(listener) as client:
+            await client.begin()
+            await client.send(line + b"x" * 50_000)
+            await until_used(edge, 50_000)
+    async with asyncio.timeout(10):
+        while len(edge.sessions):
+            await asyncio.sleep(0.01)
+    assert edge.budget.used == 0
+    assert edge.publisher.mails == []
