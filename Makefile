@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
 SOURCES := services shared tests infra docs
 # Hashes of every file, and nothing that tells where this machine's index is.
 LOCK := --quiet --generate-hashes --allow-unsafe --all-build-deps --strip-extras --no-header \

@@ -1,12 +1,13 @@
 """Bounds of sessions and messages."""
 
 import asyncio
+import contextlib
 
 import psutil
 import pytest
 
 from shared.event import EventKind
-from tests.integration.edge.gate import Gate, policy
+from tests.integration.edge.gate import Client, Gate, policy
 
 
 def limited(edge: Gate, **limits: float) -> None:
@@ -267,3 +268,20 @@ async def test_a_client_that_goes_within_a_message_leaves_nothing_behind(edge: G
             await asyncio.sleep(0.01)
     assert edge.budget.used == 0
     assert edge.publisher.mails == []
+
+
+async def test_a_client_that_fetches_no_replies_is_cut_off(edge: Gate) -> None:
+    limited(edge, command_timeout_s=0.5, commands=10_000_000)
+    before = psutil.Process().memory_info().rss
+    reader, writer = await asyncio.open_connection("127.0.0.1", edge.listeners.port("mx"), limit=1024)
+    sending = asyncio.create_task(Client(reader, writer).send(b"HELP\r\n" * 400_000))
+    async with asyncio.timeout(20):
+        while not len(edge.sessions):
+            await asyncio.sleep(0.01)
+        while len(edge.sessions):
+            await asyncio.sleep(0.01)
+    await sending
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    assert psutil.Process().memory_info().rss - before < 60_000_000
