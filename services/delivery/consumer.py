@@ -5,9 +5,11 @@ Input: messages of `gatepost.delivery`. Output: the message at its hop, or publi
 On failure: nothing is acknowledged before what follows from it is confirmed; an error hands the message back.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -21,6 +23,7 @@ from services.delivery.ports import Delivered, HoldsPolicy, Tells
 from services.delivery.retry import early_by_s
 from services.delivery.route import Part, split
 from services.delivery.settle import Settlement
+from services.delivery.unacked import Achieved, Unacked
 from shared.envelope import Envelope
 from shared.event import EventKind
 from shared.policy import Policy
@@ -28,7 +31,6 @@ from shared.reply import Reply
 from shared.wire import WireError, read_envelope
 
 _log = structlog.get_logger()
-_UNACKED_LIMIT = 10_000
 
 
 class DeliveryConsumer:
@@ -53,8 +55,8 @@ class DeliveryConsumer:
         self._memory_bytes = memory_bytes
         self._held_bytes = 0
         self._clock = clock
-        # Attempts that ended after their channel: the broker brings the message again, but it must not go out again.
-        self._unacked: dict[str, Attempt | None] = {}
+        self._unacked = Unacked(clock)
+        self._under_way: dict[str, asyncio.Task[Any]] = {}
 
     async def handle(self, delivery: Delivered) -> None:
         """See a message through. Raises PublishError (the caller hands the message back)."""
@@ -62,20 +64,35 @@ class DeliveryConsumer:
             return
         with metrics.UNDER_WAY.track_inprogress():
             try:
-                envelope = read_envelope(delivery.message_type, delivery.headers)
-            except (WireError, ValueError) as error:
+                envelope = _readable(delivery)
+            except ValueError as error:
                 _log.error("mail-unreadable", id=delivery.message_id, cause=str(error))
                 await self._settlement.unreadable(delivery, str(error))
-                await delivery.ack()
-                return
-            self._held_bytes += len(delivery.body)
-            try:
-                await self._see_through(delivery, envelope, self._in_force.policy)
-            finally:
-                self._held_bytes -= len(delivery.body)
+            else:
+                await self._handle_mail(delivery, envelope)
             await delivery.ack()
 
+    async def _handle_mail(self, delivery: Delivered, envelope: Envelope) -> None:
+        # After a lost channel the broker brings what we are still at: the second waits for the first.
+        while (earlier := self._under_way.get(envelope.id)) is not None:
+            await asyncio.wait({earlier})
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way[envelope.id] = task
+        self._held_bytes += len(delivery.body)
+        try:
+            await self._see_through(delivery, envelope, self._in_force.policy)
+        finally:
+            self._held_bytes -= len(delivery.body)
+            del self._under_way[envelope.id]
+        if delivery.stale:
+            self._unacked.remember(envelope.id, None)
+
     async def _see_through(self, delivery: Delivered, envelope: Envelope, policy: Policy) -> None:
+        achieved = self._unacked.recall(envelope.id, redelivered=delivery.redelivered)
+        if achieved is not None:
+            await self._finish(delivery, envelope, achieved, policy)
+            return
         early_s = early_by_s(envelope.retry.not_before, self._clock())
         if early_s:
             await self._settlement.park(envelope, delivery.body, early_s)
@@ -83,9 +100,6 @@ class DeliveryConsumer:
         parts = split(envelope.recipients, policy)
         if len(parts) > 1:
             await self._settlement.split(envelope, delivery.body, parts)
-            return
-        if envelope.id in self._unacked:
-            await self._settle_again(delivery, envelope, parts[0], policy)
             return
         try:
             self._check_memory(delivery)
@@ -95,6 +109,13 @@ class DeliveryConsumer:
             return
         attempt = await self._attempt(delivery, envelope, parts[0], state, policy)
         await self._settle(delivery, envelope, attempt, parts[0], policy)
+
+    async def _finish(self, delivery: Delivered, envelope: Envelope, achieved: Achieved, policy: Policy) -> None:
+        """Do what was left undone of a message whose attempt is over."""
+        metrics.REPEATED_ACKS.inc()
+        if achieved.attempt is not None:
+            part = split(envelope.recipients, policy)[0]
+            await self._settle(delivery, envelope, achieved.attempt, part, policy)
 
     def _check_memory(self, delivery: Delivered) -> None:
         # The broker's prefetch counts messages, not octets. A message alone is taken, however large.
@@ -123,24 +144,8 @@ class DeliveryConsumer:
             await self._settlement.carry_out(plan, envelope, delivery.body, part.hop.key, policy.retry)
         except Exception:
             # What is delivered stays so: when the message comes again, only the rest is done.
-            self._remember(envelope.id, attempt)
+            self._unacked.remember(envelope.id, attempt)
             raise
-        if delivery.stale:
-            self._remember(envelope.id, None)
-
-    async def _settle_again(self, delivery: Delivered, envelope: Envelope, part: Part, policy: Policy) -> None:
-        """Do what was left undone of a message whose attempt is over. None: all was done but the acknowledgement."""
-        metrics.REPEATED_ACKS.inc()
-        attempt = self._unacked.pop(envelope.id)
-        if attempt is not None:
-            await self._settle(delivery, envelope, attempt, part, policy)
-        elif delivery.stale:
-            self._remember(envelope.id, None)
-
-    def _remember(self, message_id: str, attempt: Attempt | None) -> None:
-        self._unacked[message_id] = attempt
-        if len(self._unacked) > _UNACKED_LIMIT:
-            del self._unacked[next(iter(self._unacked))]
 
     async def _wait_elsewhere(
         self, delivery: Delivered, envelope: Envelope, part: Part, policy: Policy, busy: Busy
@@ -183,3 +188,10 @@ class DeliveryConsumer:
             outcomes=outcomes,
             took_ms=round(took_s * 1000, 1),
         )
+
+
+def _readable(delivery: Delivered) -> Envelope:
+    envelope = read_envelope(delivery.message_type, delivery.headers)
+    if not envelope.recipients:
+        raise WireError("the envelope names no recipient")
+    return envelope

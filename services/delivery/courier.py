@@ -50,7 +50,7 @@ class _Errand:
 
 
 class Courier:
-    """Carries messages to hops. data_dir: where relative Maildir routes begin. source_address: None leaves it open."""
+    """Carries messages to hops. data_dir: where relative Maildir routes begin. source_address: None for any."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Courier:
         self._disk.shutdown(wait=True)
 
     def give_up_connecting(self) -> None:
-        """Cancel the attempts that have said nothing of their message yet: the broker keeps them for another process."""
+        """Cancel the attempts that have said nothing of their message yet: the broker has it for another process."""
         for task in self._connecting:
             task.cancel()
 

@@ -147,7 +147,7 @@ class Gate:
     def _away_s(self, places: int) -> float:
         """Return how long to stay away: about as long as the hop needs for those who were sent away of late.
 
-        Coming by costs the broker two writes each time, so thousands for a slow hop must not come by every five seconds.
+        Coming by costs the broker two writes, so thousands for a slow hop must not come by every five seconds.
         """
         now = self._clock()
         self._parked = self._parked * math.exp((self._parked_at - now) / _PARKED_MEMORY_S) + 1

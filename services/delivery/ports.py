@@ -58,6 +58,10 @@ class Delivered(Protocol):
         """The AMQP message id."""
 
     @property
+    def redelivered(self) -> bool:
+        """Whether it was delivered before and not acknowledged."""
+
+    @property
     def stale(self) -> bool:
         """Whether its channel is gone, so that it comes again."""
 

@@ -63,15 +63,18 @@ async def test_what_timed_out_under_a_memory_alarm_is_not_delivered_afterwards(
     async with load.running():
         for _ in range(2):
             await load.more(150)
+            load.gate.clear()
+            await load.until(lambda: load.at_gate == load.sessions)
             async with _memory_alarm(gateway):
+                load.gate.set()
                 await _another_timed_out(load)
             await gateway.ready()
             await load.more(50)
     books = await close_books(load, sink, gateway)
     dropped = await gateway.metric("content", "gatepost_content_dropped_total")
     print(f"\n    {_not_stored(load)} publishes timed out, content dropped {dropped:.0f}")
-    assert _not_stored(load)
-    assert dropped > 0
+    # Beside what was refused by its verdict, whose answer edge remembers in the same way.
+    assert dropped > load.count(Result.REFUSED)
     books.assert_kept()
     # Content's and delivery's own publishes wait, too; each open one may be repeated.
     assert books.duplicates <= 2 * load.sessions

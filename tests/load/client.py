@@ -80,12 +80,19 @@ class _Session:
         return await self.reply()
 
 
+def _open_gate() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
 @dataclass(slots=True)
 class Load:
     """Some sessions that send until told to stop.
 
     bags: taken in turn. kinds: of the messages, in turn. per_connection: messages before a new connection; 1 is new for
     each. refused_sessions: those that ended without a message, by cause.
+    gate: while it is shut, messages stop between the go-ahead for their text and the text; at_gate tells how many.
     """
 
     port: int
@@ -95,6 +102,8 @@ class Load:
     per_connection: int = 1
     outcomes: list[Outcome] = field(default_factory=list)
     refused_sessions: Counter[str] = field(default_factory=Counter)
+    gate: asyncio.Event = field(default_factory=_open_gate)
+    at_gate: int = 0
     _left: int | None = None
     _stopping: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -198,7 +207,7 @@ class Load:
         bag, kind = next(self._order)
         message_id, text = bag.write(kind)
         began, started = time.time(), time.monotonic()
-        result, reply = await _transaction(session, bag.recipient, text)
+        result, reply = await self._transaction(session, bag.recipient, text)
         took_s = time.monotonic() - started
         self.outcomes.append(Outcome(message_id, kind, bag.recipient, result, reply, began, took_s))
         self._changed.set()
@@ -208,19 +217,25 @@ class Load:
             await session.say(b"RSET")
         return True
 
+    async def _transaction(self, session: _Session, recipient: str, text: bytes) -> tuple[Result, str]:
+        end_sent = False
+        try:
+            for command in (f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{recipient}>", "DATA"):
+                reply = await session.say(command.encode())
+                if reply[:1] not in "23":
+                    return _result_of(reply), reply
+            await self._pass_gate()
+            end_sent = True
+            reply = await session.say(text + b".")
+            return _result_of(reply), reply
+        except Gone as gone:
+            return (Result.DOUBTFUL if end_sent else Result.UNSENT), str(gone)
 
-async def _transaction(session: _Session, recipient: str, text: bytes) -> tuple[Result, str]:
-    end_sent = False
-    try:
-        for command in (f"MAIL FROM:<{SENDER}>", f"RCPT TO:<{recipient}>", "DATA"):
-            reply = await session.say(command.encode())
-            if reply[:1] not in "23":
-                return _result_of(reply), reply
-        end_sent = True
-        reply = await session.say(text + b".")
-        return _result_of(reply), reply
-    except Gone as gone:
-        return (Result.DOUBTFUL if end_sent else Result.UNSENT), str(gone)
+    async def _pass_gate(self) -> None:
+        self.at_gate += 1
+        self._changed.set()
+        await self.gate.wait()
+        self.at_gate -= 1
 
 
 def _result_of(reply: str) -> Result:

@@ -22,7 +22,8 @@ SENDER_DOMAIN = "sender.test"
 SENDER = f"load@{SENDER_DOMAIN}"
 SELECTOR = b"load"
 _SIGNED_FIELDS = [b"from", b"to", b"subject", b"date"]
-_LINE = b"Seventy characters and a little more of a message that says nothing new.\r\n"
+PROSE = b"Seventy characters and a little more of a message that says nothing new.\r\n"
+ATTACHMENT = b"QmFzZTY0IGxvb2tzIGxpa2UgdGhpcywgbGluZSBieSBsaW5lLCBmb3IgbWVnYWJ5dGVzIG9uIGVu\r\n"
 
 
 class Kind(StrEnum):
@@ -66,14 +67,19 @@ def zone_of(key: SigningKey | None = None) -> str:
 
 
 class Mailbag:
-    """Writes messages to one recipient. size_bytes: about. key: without one there are no signed messages."""
+    """Writes messages to one recipient. size_bytes: of the body, about. line: what it repeats.
 
-    def __init__(self, recipient: str, size_bytes: int = 4000, key: SigningKey | None = None) -> None:
+    key: without one there are no signed messages.
+    """
+
+    def __init__(
+        self, recipient: str, size_bytes: int = 4000, key: SigningKey | None = None, line: bytes = PROSE
+    ) -> None:
         self.recipient = recipient
         self._run = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._texts = {
-            Kind.PLAIN: _text(recipient, "A plain message", _LINE * max(1, size_bytes // len(_LINE))),
+            Kind.PLAIN: _text(recipient, "A plain message", line * max(1, size_bytes // len(line))),
             Kind.MALWARE: _text(recipient, "A message with a test virus", EICAR + b"\r\n"),
         }
         if key is not None:

@@ -50,5 +50,5 @@ def send_one(port: int, message: bytes) -> int:
         client.ehlo_or_helo_if_needed()
         client.mail(SENDER)
         client.rcpt(RECIPIENT)
-        code, _ = client.data(message)
+        code, _ = client.data(message.replace(b"\n", b"\r\n"))
     return code

@@ -102,6 +102,7 @@ class FakeDelivery:
     headers: Mapping[str, object]
     message_type: str | None = MAIL_TYPE
     message_id: str | None = None
+    redelivered: bool = False
     stale: bool = False
     acked: bool = False
 
@@ -141,9 +142,10 @@ class Stage:
             memory_bytes=1_000_000,
         )
 
-    async def take(self, envelope: Envelope, message: bytes = MESSAGE) -> FakeDelivery:
+    async def take(self, envelope: Envelope, message: bytes = MESSAGE, *, redelivered: bool = False) -> FakeDelivery:
         """Handle one message; it must be acknowledged."""
         delivery = delivery_of(envelope, message)
+        delivery.redelivered = redelivered
         await self.consumer.handle(delivery)
         assert delivery.acked
         return delivery

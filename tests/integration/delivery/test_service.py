@@ -13,12 +13,13 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
+from services.console.management import management
 from services.delivery.app import DeliveryService
 from services.delivery.settings import DeliverySettings
 from shared.broker.connect import Link, open_connection
 from shared.broker.consume import Consumer
 from shared.broker.publish import Publisher
-from shared.broker.topology import QUEUES, Exchange, Key, Queue
+from shared.broker.topology import Exchange, Key, Queue
 from shared.envelope import Envelope
 from shared.event import Event, EventKind, decode_events
 from shared.policy_entry import PolicyEntry, encode_policy
@@ -104,6 +105,11 @@ async def _ready(port: int) -> str:
     answer = (await reader.read()).decode()
     writer.close()
     return answer.split(" ", 2)[1]
+
+
+def _delete(rabbit: Rabbit, queue: Queue) -> None:
+    with management(rabbit.management_url, rabbit.settings("admin")) as broker:
+        broker.delete("queues", broker.vhost, queue.value)
 
 
 async def test_not_ready_and_nothing_taken_before_a_policy_is_known(rabbit: Rabbit, tmp_path: Path) -> None:
@@ -204,12 +210,15 @@ async def test_consuming_goes_on_after_the_broker_closed_the_connections(rabbit:
 async def test_consuming_goes_on_after_the_broker_cancelled_the_consumer(rabbit: Rabbit, tmp_path: Path) -> None:
     async with NextHop() as hop, Neighbours(rabbit) as others:
         await others.apply(route_policy(f"smtp://127.0.0.1:{hop.port}"))
-        async with _running(rabbit, tmp_path):
+        async with _running(rabbit, tmp_path) as service:
             await others.send(envelope_for())
             await hop.until(lambda: len(hop.mails) == 1)
             # The broker cancels the consumer of a queue that is deleted; the connection stays.
-            spec = next(spec for spec in QUEUES if spec.name == Queue.DELIVERY)
-            await asyncio.to_thread(rabbit.remake, spec)
+            await asyncio.to_thread(_delete, rabbit, Queue.DELIVERY)
+            async with asyncio.timeout(20):
+                while await _ready(service.health.port) == "200":
+                    await asyncio.sleep(0.05)
+            await asyncio.to_thread(rabbit.install)
             await others.send(envelope_for())
             await hop.until(lambda: len(hop.mails) == 2)
 

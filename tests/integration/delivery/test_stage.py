@@ -303,7 +303,7 @@ async def test_a_message_handed_back_is_not_delivered_again_to_those_who_have_it
         with pytest.raises(PublishError):
             await one.consumer.handle(delivery)
         assert not delivery.acked
-        await one.take(envelope)
+        await one.take(envelope, redelivered=True)
         assert len(hop.mails) == 1
         assert len(one.publisher.to(Exchange.DELIVERY_RETRY)) == 1
 
@@ -317,5 +317,43 @@ async def test_a_message_whose_acknowledgement_was_lost_is_only_acknowledged(sta
         await hop.until(lambda: hop.connections > 0)
         delivery.stale = True
         await handling
-        await one.take(envelope)
+        await one.take(envelope, redelivered=True)
         assert len(hop.mails) == 1
+        # Published anew (released from quarantine, say), it is another matter.
+        await one.take(envelope)
+        assert len(hop.mails) == 2
+
+
+async def test_a_message_that_comes_again_while_we_are_at_it_goes_out_once(stage: MakeStage) -> None:
+    async with NextHop(pause_s=0.05) as hop:
+        one = stage(route_policy(f"smtp://127.0.0.1:{hop.port}"))
+        envelope = envelope_for()
+        first = delivery_of(envelope)
+        at_it = asyncio.create_task(one.consumer.handle(first))
+        await hop.until(lambda: hop.connections > 0)
+        first.stale = True
+        await one.take(envelope, redelivered=True)
+        await at_it
+        assert len(hop.mails) == 1
+
+
+async def test_an_envelope_without_recipients_is_kept_in_quarantine(stage: MakeStage) -> None:
+    one = stage("")
+    await one.take(envelope_for(recipients=()))
+    assert [kept.exchange for kept in one.publisher.published] == [Exchange.QUARANTINE]
+
+
+async def test_a_split_whose_acknowledgement_was_lost_is_not_split_again(stage: MakeStage) -> None:
+    one = stage("")
+    envelope = envelope_for("b@x.example", "c@y.example")
+    delivery = delivery_of(envelope)
+    publish = one.publisher.publish
+
+    async def publish_and_lose_the_channel(*arguments: object, **more: object) -> None:
+        await publish(*arguments, **more)  # type: ignore[arg-type]
+        delivery.stale = True
+
+    one.publisher.publish = publish_and_lose_the_channel  # type: ignore[method-assign]
+    await one.consumer.handle(delivery)
+    await one.take(envelope, redelivered=True)
+    assert len(one.publisher.published) == 2
