@@ -10,6 +10,9 @@ SOURCES := services shared tests infra docs
 LOCK := --quiet --generate-hashes --allow-unsafe --all-build-deps --strip-extras --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
+# Debian's servers lie where the PATH of an ordinary user does not look.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 .DEFAULT_GOAL := help
 
 ##@ Run
@@ -27,10 +30,10 @@ demo: $(VENV)/.run ## against a running gateway: sends clean, spoofed and infect
 
 ##@ Test
 .PHONY: test test-all check sure
-test: packages check ## check, and every test of the default tier on real engines (under 10 minutes)
+test: test-packages check ## check, and every test of the default tier on real engines (under 10 minutes)
 	$(PYTEST) -m "not slow and not compose"
 
-test-all: packages check ## the default tier, and load, failure and compose as well
+test-all: test-packages check ## the default tier, and load, failure and compose as well
 	$(PYTEST)
 
 check: $(VENV)/.test ## lint, format, types, import rules
@@ -44,9 +47,12 @@ sure: check ## everything but what takes long: check, unit and contract tests
 	$(PYTEST) tests/unit tests/contract -m "not slow and not compose"
 
 ##@ Project
-.PHONY: packages lock clean
-packages: ## install the Debian packages that are missing; starts none of their services
-	@sh infra/packages.sh
+.PHONY: packages test-packages lock clean
+packages: ## install the Debian packages that `run` needs and are missing; starts none of their services
+	@sh infra/packages.sh run
+
+test-packages: ## the same for `test`
+	@sh infra/packages.sh test
 
 lock: $(VENV)/.test ## resolve the dependencies anew into the two lock files
 	$(BIN)/pip-compile $(LOCK) --output-file requirements.lock pyproject.toml

@@ -1,39 +1,79 @@
 #!/bin/sh
-# Install the Debian packages that `make run` and `make test` need and this machine lacks.
+# Install the Debian packages that `make run` or `make test` needs and this machine lacks.
 #
-# Input: nothing. Output: the missing packages' names, then apt's own words.
-# Nothing of theirs is started: a policy-rc.d says no while they are installed, and goes away again (one that was there
-# before stays). No mail server is among them, so none of the user's is replaced.
-# On failure: says what to run by hand; exit 1.
+# Input: `run` or `test` (what run needs, and the servers that tests try Gatepost against).
+# Output: the missing packages' names, then apt's own words.
+# Nothing of theirs runs, now or after the next boot: a policy-rc.d says no while they are installed (one that was there
+# before stays), and their systemd units are disabled. Nothing is removed: where another mail server is installed,
+# Postfix would displace it, so it is left out.
+# On failure: says what to do by hand; exit 1.
 set -eu
 
 needed='python3-venv rabbitmq-server clamav-daemon swaks'
+[ "${1:-run}" = test ] && needed="$needed postfix dovecot-lmtpd bind9 postgresql"
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
 
 missing=''
 for package in $needed; do
     # An interpreter that is not Debian's brings its own venv.
     [ "$package" = python3-venv ] && python3 -c 'import ensurepip, venv' 2>/dev/null && continue
-    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+    is_installed "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
 
-echo "Debian packages to install:$missing"
 as_root=''
 if [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null; then
-        echo "Please install them as root: apt-get install --no-install-recommends$missing" >&2
+        echo "Please install as root: apt-get install --no-install-recommends$missing" >&2
         exit 1
     fi
     as_root=sudo
 fi
 
+apt() {
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@"
+}
+
+removed_by() {
+    # shellcheck disable=SC2086  # a list of words
+    apt install --simulate --no-install-recommends $1 | sed -n 's/^Remv \([^ ]*\).*/\1/p'
+}
+
+# A machine's first install needs the lists; later ones work without them.
+apt update || echo 'The package lists were not refreshed; going on with the old ones.' >&2
+if [ -n "$(removed_by "$missing")" ]; then
+    missing=$(echo "$missing" | sed 's/ postfix\b//')
+    echo 'Postfix would displace the mail server that is installed here: left out, tests that need it are skipped.' >&2
+    if [ -n "$(removed_by "$missing")" ]; then
+        echo "Installing$missing would remove: $(removed_by "$missing"); nothing was changed." >&2
+        exit 1
+    fi
+    [ -n "$missing" ] || exit 0
+fi
+echo "Debian packages to install:$missing"
+
+units() {
+    find /lib/systemd/system -name '*.service' -o -name '*.socket' 2>/dev/null |
+        grep -E '/(rabbitmq|epmd|clamav|postfix|dovecot|named|postgresql)' | sort
+}
+
 guard=/usr/sbin/policy-rc.d
+before=$(units)
 if [ ! -e "$guard" ]; then
     printf '#!/bin/sh\nexit 101\n' | $as_root tee "$guard" >/dev/null
     $as_root chmod 755 "$guard"
     trap '$as_root rm -f "$guard"' EXIT
-    trap 'exit 1' INT TERM
+    trap 'exit 130' INT TERM
 fi
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q
 # shellcheck disable=SC2086  # a list of words
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+apt install -y --no-install-recommends $missing
+if command -v systemctl >/dev/null; then
+    for unit in $(units); do
+        # A unit with an @ is a template, which nothing enables.
+        case "$before$unit" in *"$unit"*"$unit" | *@.*) continue ;; esac
+        $as_root systemctl disable --quiet "$(basename "$unit")" || true
+    done
+fi

@@ -93,6 +93,11 @@ class Rabbit:
                     broker.delete("queues", broker.vhost, spec.name, "contents")
         self.remake(*(spec for spec in QUEUES if spec.arguments["x-queue-type"] == _STREAM))
 
+    def delete(self, queue: str) -> None:
+        """Delete one queue."""
+        with management(self.management_url, self.settings(_ADMIN)) as broker:
+            broker.delete("queues", broker.vhost, queue)
+
     def remake(self, *specs: QueueSpec) -> None:
         """Delete queues and declare them again, empty."""
         with management(self.management_url, self.settings(_ADMIN)) as broker:

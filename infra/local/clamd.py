@@ -72,7 +72,7 @@ class Clamd:
             if self.settings.log is not None:
                 out = stack.enter_context(self.settings.log.open("ab"))
             self._process = subprocess.Popen(
-                ["clamd", "--config-file", str(self._folder / "clamd.conf")],
+                [_command(), "--config-file", str(self._folder / "clamd.conf")],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT if out is not None else None,
@@ -125,6 +125,11 @@ class Clamd:
         if self.settings.log is None or not self.settings.log.exists():
             return "(see its output)"
         return "\n".join(self.settings.log.read_text(errors="replace").splitlines()[-30:])
+
+
+def _command() -> str:
+    # An ordinary user's PATH does not lead there.
+    return shutil.which("clamd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "clamd"
 
 
 def _prepare_folder(settings: ClamdSettings) -> Path:
