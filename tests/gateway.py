@@ -20,9 +20,10 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.local.ports import free_ports
 from services.console.actions.desk import open_desk
@@ -30,6 +31,7 @@ from services.console.actions.policies import apply_policy
 from services.console.management import ManagementError, management
 from services.console.settings import ConsoleSettings
 from shared.broker.topology import Queue
+from shared.event import EventKind
 from shared.settings import FILE_VARIABLE, BrokerSettings, load_settings
 from tests.clamd import Clamd
 from tests.rabbit import Rabbit, in_thread
@@ -66,6 +68,8 @@ class Gateway:
         self.port, *health = free_ports(1 + len(SERVICES))
         self._health = dict(zip(SERVICES, health, strict=True))
         self._running: dict[str, _Running] = {}
+        # How many messages the content stage holds at a time, of all its workers.
+        self.content_holds = 0
 
     # ---- the whole
 
@@ -73,6 +77,7 @@ class Gateway:
         self, routes: Mapping[str, str], limits: str = "", *, content_workers: int = 2, prefetch: int = 20
     ) -> None:
         """Start everything and return when mail can flow. routes: by domain. limits: lines of the policy's table."""
+        self.content_holds = content_workers * prefetch
         self._write_settings(content_workers, prefetch)
         await asyncio.to_thread(in_thread, self._publish_policy(_policy(routes, limits)))
         for service in SERVICES:
@@ -141,6 +146,33 @@ class Gateway:
             os.killpg(running.process.pid, signal.SIGKILL)
         await asyncio.to_thread(running.process.wait)
 
+    async def orphan(self, service: str, deadline_s: float = _STOP_S) -> None:
+        """Kill a service's first process alone, and wait until the others have ended by themselves."""
+        first, *others = self.pids(service)
+        os.kill(first, signal.SIGKILL)
+        async with asyncio.timeout(deadline_s):
+            while any(_command_line(pid) for pid in others):
+                await asyncio.sleep(_POLL_S)
+        await self.kill(service)
+
+    @contextlib.contextmanager
+    def paused(self, service: str) -> Iterator[None]:
+        """Hold a service's working processes still (SIGSTOP) for the length of a `with`."""
+        pids = self.workers(service)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    async def reaches(self, service: str, name: str, value: float, deadline_s: float = 30) -> None:
+        """Wait until a metric has a value, or more."""
+        async with asyncio.timeout(deadline_s):
+            while await self.metric(service, name) < value:
+                await asyncio.sleep(_POLL_S)
+
     async def stop(self, service: str) -> int:
         """Tell a service to end (SIGTERM) and return its exit code; what is then left of it is killed."""
         running = self._running[service]
@@ -178,12 +210,20 @@ class Gateway:
 
     def quarantined(self) -> set[str]:
         """Return the Message-IDs of what the recorder has stored in quarantine."""
-        database = sqlite3.connect(f"file:{self._folder / 'console.sqlite'}?mode=ro", uri=True)
-        with contextlib.closing(database):
-            bodies = [row[0] for row in database.execute("SELECT message FROM quarantine")]
+        bodies = self._select("SELECT message FROM quarantine")
         return {found[1].decode() for body in bodies if (found := _MESSAGE_ID.search(body))}
 
+    def recorded(self, kind: EventKind) -> int:
+        """Return of how many ids the recorder knows an event of a kind."""
+        (count,) = self._select("SELECT COUNT(DISTINCT id) FROM events WHERE kind = ?", kind.value)
+        return int(count)
+
     # ---- inner parts
+
+    def _select(self, statement: str, *values: str) -> list[Any]:
+        database = sqlite3.connect(f"file:{self._folder / 'console.sqlite'}?mode=ro", uri=True)
+        with contextlib.closing(database):
+            return [row[0] for row in database.execute(statement, values)]
 
     async def _readiness(self, service: str) -> str:
         running = self._running.get(service)

@@ -32,9 +32,7 @@ async def sink() -> AsyncIterator[Sink]:
 
 
 @pytest.fixture
-async def closed_gateway(
-    tmp_path: Path, rabbit: Rabbit, clamd: Clamd, key: SigningKey, request: pytest.FixtureRequest
-) -> AsyncIterator[Gateway]:
+async def closed_gateway(tmp_path: Path, rabbit: Rabbit, clamd: Clamd, key: SigningKey) -> AsyncIterator[Gateway]:
     """A gateway that the test opens itself."""
     async with DnsServer(zone_of(key)) as nameserver:
         gateway = Gateway(tmp_path, rabbit, clamd, nameserver.address)

@@ -10,6 +10,7 @@ import pytest
 from tests.failure.account import close_books
 from tests.gateway import SERVICES, Gateway
 from tests.load.client import Load, Result
+from tests.load.mail import Kind
 from tests.load.sink import Sink
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -38,7 +39,7 @@ async def test_without_rabbitmq_mail_waits_and_consumers_come_back_by_themselves
     books = await close_books(load, sink, gateway)
     books.assert_kept()
     # A delivery whose acknowledgement the broker did not live to read may come again, from each open transaction.
-    assert books.duplicates <= load.sessions + sink.most_open
+    assert books.duplicates <= gateway.content_holds + sink.most_open
 
 
 @pytest.mark.parametrize("service", ["content", "edge", "delivery"])
@@ -54,7 +55,31 @@ async def test_connections_closed_by_the_broker_cost_no_mail(
     await gateway.ready()
     books = await close_books(load, sink, gateway)
     books.assert_kept()
-    assert books.duplicates <= closures * (load.sessions + sink.most_open)
+    assert books.duplicates <= closures * (gateway.content_holds + sink.most_open)
+
+
+async def test_a_channel_lost_between_verdict_and_ack_gives_neither_loss_nor_delivery_after_a_5xx(
+    gateway: Gateway, load: Load, sink: Sink
+) -> None:
+    load.kinds, load.per_connection = (Kind.SIGNED, Kind.MALWARE), 1
+    load.gate.clear()
+    sending = asyncio.create_task(load.run(load.sessions))
+    await load.until(lambda: load.at_gate == load.sessions)
+    with gateway.paused("content"):
+        load.gate.set()
+        await gateway.reaches("edge", "gatepost_edge_waiting", load.sessions)
+        edge_held = contextlib.ExitStack()
+        edge_held.enter_context(gateway.paused("edge"))
+    with edge_held:
+        # Content has told its verdicts to an edge that does not hear yet, and holds the messages unacknowledged.
+        await gateway.reaches("content", "gatepost_content_verdicts_total", load.sessions)
+        await asyncio.to_thread(gateway.rabbit.close_connections, "content")
+    await sending
+    assert load.count(Result.ACCEPTED) == load.count(Result.REFUSED) == load.sessions / 2, load.summary()
+    books = await close_books(load, sink, gateway)
+    books.assert_kept()
+    assert books.duplicates == 0
+    assert await gateway.metric("content", "gatepost_content_dropped_total") >= load.count(Result.REFUSED)
 
 
 async def test_what_timed_out_under_a_memory_alarm_is_not_delivered_afterwards(
@@ -77,7 +102,7 @@ async def test_what_timed_out_under_a_memory_alarm_is_not_delivered_afterwards(
     assert dropped > load.count(Result.REFUSED)
     books.assert_kept()
     # Content's and delivery's own publishes wait, too; each open one may be repeated.
-    assert books.duplicates <= 2 * load.sessions
+    assert books.duplicates <= 2 * gateway.content_holds
 
 
 @contextlib.asynccontextmanager

@@ -35,26 +35,30 @@ class Sink:
         self.delay_s = 0.0
         self.port = 0
         self._changed = asyncio.Event()
+        self._protocols: set[_Protocol] = set()
 
     @contextlib.asynccontextmanager
     async def listening(self, port: int = 0) -> AsyncIterator["Sink"]:
         """Take connections for the length of a `with`."""
         loop = asyncio.get_running_loop()
-        protocols: set[_Protocol] = set()
-        server = await loop.create_server(lambda: _Protocol(self, protocols), "127.0.0.1", port, backlog=512)
+        server = await loop.create_server(lambda: _Protocol(self, self._protocols), "127.0.0.1", port, backlog=512)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
         finally:
             server.close()
-            for protocol in list(protocols):
-                protocol.abort()
+            self.cut_off()
             await server.wait_closed()
 
     @property
     def duplicates(self) -> int:
         """How many arrivals there were beyond one per Message-ID."""
         return self.arrivals.total() - len(self.arrivals)
+
+    def cut_off(self) -> None:
+        """End all connections without a word."""
+        for protocol in list(self._protocols):
+            protocol.abort()
 
     async def has(self, message_ids: Iterable[str], deadline_s: float) -> set[str]:
         """Return those that have not arrived by the deadline; at once when all have."""

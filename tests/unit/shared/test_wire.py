@@ -225,7 +225,7 @@ def test_a_hundred_recipients_of_greatest_length_fit() -> None:
     mail_headers(replace(LEAST, recipients=recipients), ReplyTo("key", "token"))
 
 
-def test_an_envelope_without_recipients_is_no_mail():
+def test_an_envelope_without_recipients_is_no_mail() -> None:
     headers = {ENVELOPE: encode_envelope(replace(LEAST, recipients=()))}
     with pytest.raises(WireError, match="no recipients"):
         read_envelope(MAIL_TYPE, headers)
