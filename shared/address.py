@@ -163,13 +163,19 @@ def _literal(text: str) -> str:
     try:
         # RFC 5321 §4.1.3: IPv6 carries its tag, IPv4 none. A zone (`%eth0`), which Python reads, is not in the grammar.
         if inner[:5].lower() == "ipv6:" and "%" not in inner:
-            return f"[IPv6:{IPv6Address(inner[5:]).compressed}]"
+            return f"[IPv6:{_ipv6_text(inner[5:])}]"
         address = ip_address(inner)
     except ValueError:
         raise AddressError(f"{text[:80]!r} is not an address literal") from None
     if address.version == 6:
         raise AddressError(f"{text[:80]!r}: an IPv6 literal begins with IPv6:")
     return f"[{address}]"
+
+
+def _ipv6_text(text: str) -> str:
+    address = IPv6Address(text)
+    # RFC 5952 §5: a mapped IPv4 address shows its dotted form; Python does so from 3.13 on only.
+    return f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else address.compressed
 
 
 def _a_labels(text: str) -> str:

@@ -29,7 +29,7 @@ class EventKind(StrEnum):
     COMMAND_REFUSED = "command-refused"  # client, listener, helo, command, sender, recipient, reply, reason, login
     RECEIVED = "received"  # client, listener, helo, tls, login, sender, recipients, size_bytes, subject, message_id
     ANSWERED = "answered"  # reply, waited_s, verdict (action or "none: …")
-    CHECKED = "checked"  # findings: [{check, result, evidence, took_ms}]
+    CHECKED = "checked"  # findings: [{check, result, evidence}]
     JUDGED = "judged"  # verdicts: {domain: {action, reasons: [...]}}, policy_version, took_ms
     DROPPED = "dropped"  # reason (the sender was told 4xx/5xx and keeps it)
     QUEUED = "queued"  # to: delivery; recipients

@@ -75,6 +75,10 @@ class FakePublisher:
         finally:
             self._at_once -= 1
 
+    async def send(self, exchange: str, key: str, body: bytes, *, message_type: str, deadline_s: float) -> None:
+        self.published.append(Published(exchange, key, body, {}, message_type, None, persistent=False))
+        self._changed.set()
+
     @property
     def mails(self) -> list[Published]:
         return [published for published in self.published if published.exchange == Exchange.CONTENT]

@@ -148,7 +148,6 @@ class MailConsumer:
                     "check": finding.check.value,
                     "result": finding.result,
                     "evidence": finding.evidence,
-                    "took_ms": round(finding.took_ms, 2),
                 }
                 for finding in examination.findings
             ],

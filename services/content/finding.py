@@ -21,7 +21,6 @@ class Finding:
     evidence: str
     rule: str = ""
     unsure: bool = False
-    took_ms: float = 0.0
 
 
 def unsure(check: CheckName, result: str, evidence: str) -> Finding:

@@ -25,6 +25,9 @@ class PublisherPort(Protocol):
     ) -> None:
         """Return when the message is safe."""
 
+    async def send(self, exchange: str, key: str, body: bytes, *, message_type: str, deadline_s: float) -> None:
+        """Send without a confirm what is asked for again if it gets lost."""
+
 
 class EventsPort(Protocol):
     """The way to the recorder; never waits."""

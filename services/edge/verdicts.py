@@ -127,14 +127,9 @@ class Verdicts:
 
     async def _publish_said(self, key: str, said: Said) -> None:
         try:
-            await self._publisher.publish(
-                Exchange.SAID.value,
-                key,
-                encode_said(said),
-                message_type=SAID_TYPE,
-                content_type="application/json",
-                persistent=False,
-                deadline_s=_SAID_DEADLINE_S,
+            # Without a confirm: content asks again if it hears nothing.
+            await self._publisher.send(
+                Exchange.SAID.value, key, encode_said(said), message_type=SAID_TYPE, deadline_s=_SAID_DEADLINE_S
             )
         except PublishError as error:
             metrics.SAID_DROPPED.inc()
