@@ -72,9 +72,7 @@ class Publisher:
             raise PublishError(PublishFailure.UNAVAILABLE, f"{exchange} key {key}: no connection")
         try:
             async with asyncio.timeout(deadline_s):
-                await channel.basic_publish(
-                    body, exchange=exchange, routing_key=key, properties=properties, wait=False
-                )
+                await channel.basic_publish(body, exchange=exchange, routing_key=key, properties=properties, wait=False)
         except Exception as error:  # whatever the channel died of
             raise PublishError(PublishFailure.UNKNOWN, f"{type(error).__name__}: {error}") from None
 
