@@ -34,7 +34,8 @@ test: test-packages check ## check, and every test of the default tier on real e
 	$(PYTEST) -m "not slow and not compose"
 
 test-all: test-packages check ## the default tier, and load, failure and compose as well
-	$(PYTEST)
+	$(PYTEST) -m "not compose"
+	$(MAKE) --no-print-directory test-compose
 
 check: $(VENV)/.test ## lint, format, types, import rules
 	$(BIN)/ruff check $(SOURCES)
