@@ -65,7 +65,7 @@ def retry(facts: Facts) -> list[str]:
 
 
 def _finding(finding: Facts) -> str:
-    seen = f"{word(finding, 'check')}: {word(finding, 'result')} ({span(_seconds(finding))})."
+    seen = f"{word(finding, 'check')}: {word(finding, 'result')}."
     return f"{seen} {word(finding, 'evidence', '')}".rstrip()
 
 
@@ -79,8 +79,8 @@ def _verdict(domain: str, verdict: Facts) -> list[str]:
     reasons = tables(verdict, "reasons")
     lines = [f"for {domain}: {MEANINGS.get(action, action)}" + ("" if reasons else ", since no check objected")]
     for place, reason in enumerate(reasons):
-        asks = f"{word(reason, 'check')}={word(reason, 'result')}, which asks for {word(reason, 'action')}"
-        lines.append(
-            f"{'decided by' if place == 0 else 'also'} {asks}: {word(reason, 'evidence', 'no evidence noted')}"
-        )
+        seen, asks = f"{word(reason, 'check')}={word(reason, 'result')}", word(reason, "action")
+        how = "decided by" if place == 0 else "also"
+        said = f"no objection by {seen}" if asks == "accept" else f"{how} {seen}, which asks for {asks}"
+        lines.append(f"{said}: {word(reason, 'evidence', 'no evidence noted')}")
     return lines
