@@ -4,20 +4,25 @@ Owns: the engine with its guards, transactions, and bringing the tables to this 
 On failure: sqlalchemy.exc.SQLAlchemyError or OSError; the caller decides whether that waits or ends.
 """
 
+import asyncio
 import contextlib
 import os
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import await_only
 
 # The newest file in migrations/versions.
 NEWEST_REVISION = "0001"
 _BUSY_S = 30
+_WAL_PAUSE_S = 0.02
 _WRITES = "gatepost_writes"
 
 
@@ -69,6 +74,19 @@ class Database:
         await self._engine.dispose()
 
 
+def _to_wal(cursor: DBAPICursor) -> None:
+    """Have a file kept in WAL mode. SQLite does not wait for its lock here, as it does elsewhere: we do."""
+    give_up_at = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            await_only(asyncio.sleep(_WAL_PAUSE_S))
+
+
 def _sqlite_engine(url: URL) -> AsyncEngine:
     if url.database and url.database != ":memory:":
         _make_private(Path(url.database))
@@ -79,7 +97,7 @@ def _sqlite_engine(url: URL) -> AsyncEngine:
         # sqlite3 begins transactions by rules of its own, and late; `_begin` does it instead.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _to_wal(cursor)
         # A row must be on the disk before its message is acknowledged.
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.close()

@@ -36,6 +36,14 @@ async def test_two_that_start_at_once_migrate_once(tmp_path: Path, postgres: Pos
             await one.close()
 
 
+async def test_several_that_make_one_file_at_once_wait_for_its_wal_mode(tmp_path: Path) -> None:
+    for number in range(20):
+        several = [Database(f"sqlite+aiosqlite:///{tmp_path}/{number}.db") for _ in range(4)]
+        await asyncio.gather(*(one.migrate() for one in several))
+        for one in several:
+            await one.close()
+
+
 async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/new/gatepost.db")
     await database.migrate()
