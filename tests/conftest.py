@@ -36,6 +36,9 @@ def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
 def _engines_as_new(request: pytest.FixtureRequest) -> None:
     """Begin each test that uses RabbitMQ with empty queues and streams, and each that uses clamd with one that runs."""
     if "rabbit" in request.fixturenames:
-        request.getfixturevalue("rabbit").purge()
+        rabbit: Rabbit = request.getfixturevalue("rabbit")
+        if not rabbit.is_up:  # a test that had killed it has failed
+            rabbit.start()
+        rabbit.purge()
     if "clamd" in request.fixturenames and not request.getfixturevalue("clamd").is_up:
         request.getfixturevalue("clamd").start()

@@ -46,6 +46,7 @@ class Rabbit:
             disk_free_limit="50MB",
         )
         self.node = Node(settings)
+        self.is_up = False
         self.port = amqp
         self.management_url = settings.management_url
 
@@ -62,9 +63,11 @@ class Rabbit:
         """Start the node and wait until it serves."""
         self.node.start()
         self.node.wait_ready()
+        self.is_up = True
 
     def stop(self) -> None:
         """Stop it in order."""
+        self.is_up = False
         self.node.stop()
 
     def kill(self) -> None:
@@ -73,6 +76,7 @@ class Rabbit:
         RabbitMQ writes which quorum queues it has to disk only seconds after their declaration: one declared just before
         a power cut comes back without a leader, for ever. Here the queues are always new, in real life they never are.
         """
+        self.is_up = False
         self.node.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
         self.node.kill()
 
