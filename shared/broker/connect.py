@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import aio_pika
 import structlog
 from aio_pika.abc import AbstractConnection
+from aiormq.channel import Channel
 
 from shared.settings import BrokerSettings
 
@@ -80,6 +81,21 @@ class Link:
         # aiormq keeps this in a private event; the name is checked in tests/contract.
         event: asyncio.Event | None = getattr(transport.connection, "_Connection__connection_unblocked", None)
         return event is not None and not event.is_set()
+
+    async def open_channel(self, connection: AbstractConnection, *, confirms: bool = False) -> Channel:
+        """Open a channel whose end is this connection's end, too: another is then opened, and all its users set up.
+
+        For aiormq tells nobody by itself that the broker closed a channel or cancelled its consumer (a queue deleted
+        or moved): the process would stay connected, and deaf or mute.
+        """
+        opened = await connection.channel(publisher_confirms=confirms, on_return_raises=confirms)
+        # aio-pika opens the channel; frames written one layer below it cost half.
+        channel = await opened.get_underlay_channel()
+        assert isinstance(channel, Channel)
+        lost = self._lost
+        channel.closing.add_done_callback(lambda _: lost.set())
+        channel.on_consumer_cancel_callbacks.add(lambda _: lost.set())
+        return channel
 
     async def wait_up(self) -> None:
         """Wait until the link is up; bound it with `asyncio.timeout`."""

@@ -73,13 +73,8 @@ def _delivery(message: DeliveredMessage) -> Delivery:
     )
 
 
-def _watch(channel: AbstractChannel, link: Link) -> None:
-    """Have the link renewed when the broker closes the channel, or cancels its consumer (queue deleted or moved).
-
-    aiormq tells either to nobody by itself: the process would stay connected and deaf.
-    """
-    channel.closing.add_done_callback(lambda _: link.renew())
-    channel.on_consumer_cancel_callbacks.add(lambda _: link.renew())
+def _is_consuming(channel: Channel | None, consumer_tag: str | None) -> bool:
+    return channel is not None and not channel.is_closed and consumer_tag in channel.consumers
 
 
 class Consumer:
@@ -90,7 +85,7 @@ class Consumer:
         self._queue = queue
         self._prefetch = prefetch
         self._handler = handler
-        self._channel: AbstractChannel | None = None
+        self._channel: Channel | None = None
         self._consumer_tag: str | None = None
         self._busy: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -99,8 +94,7 @@ class Consumer:
     @property
     def is_consuming(self) -> bool:
         """Whether the broker has this consumer."""
-        channel = self._channel
-        return isinstance(channel, Channel) and not channel.is_closed and self._consumer_tag in channel.consumers
+        return _is_consuming(self._channel, self._consumer_tag)
 
     @property
     def busy(self) -> int:
@@ -110,9 +104,7 @@ class Consumer:
     async def _open(self, connection: AbstractConnection) -> None:
         if self._draining:
             return
-        opened = await connection.channel(publisher_confirms=False)
-        channel = await opened.get_underlay_channel()
-        _watch(channel, self._link)
+        channel = await self._link.open_channel(connection)
         await channel.basic_qos(prefetch_count=self._prefetch)
         ok = await channel.basic_consume(self._queue, self._on_message)
         self._channel, self._consumer_tag = channel, ok.consumer_tag
@@ -162,20 +154,17 @@ class ReplyQueue:
         self._exchange = exchange
         self._key = key or ""
         self._handler = handler
-        self._channel: AbstractChannel | None = None
+        self._channel: Channel | None = None
         self._consumer_tag: str | None = None
         link.on_up(self._open)
 
     @property
     def is_consuming(self) -> bool:
         """Whether the broker has this consumer."""
-        channel = self._channel
-        return isinstance(channel, Channel) and not channel.is_closed and self._consumer_tag in channel.consumers
+        return _is_consuming(self._channel, self._consumer_tag)
 
     async def _open(self, connection: AbstractConnection) -> None:
-        opened = await connection.channel(publisher_confirms=False)
-        channel = await opened.get_underlay_channel()
-        _watch(channel, self._link)
+        channel = await self._link.open_channel(connection)
         # A fresh name: the old one stays locked while the broker has not noticed that its connection is dead.
         name = f"{REPLY_PREFIX}{self._service}.{secrets.token_hex(8)}"
         await channel.queue_declare(name, exclusive=True, auto_delete=True)
@@ -203,9 +192,7 @@ class StreamReader:
         link.on_up(self._open)
 
     async def _open(self, connection: AbstractConnection) -> None:
-        opened = await connection.channel(publisher_confirms=False)
-        channel = await opened.get_underlay_channel()
-        _watch(channel, self._link)
+        channel = await self._link.open_channel(connection)
         await channel.basic_qos(prefetch_count=100)
         await channel.basic_consume(self._queue, self._on_message, arguments={"x-stream-offset": "first"})
 

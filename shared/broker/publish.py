@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import cast
 
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 from aiormq.exceptions import DeliveryError
 from aiormq.exceptions import PublishError as Returned
@@ -23,6 +23,7 @@ from shared.ids import new_id
 _log = structlog.get_logger()
 _PERSISTENT = 2
 DEADLINE_S = 10.0
+_RENEWAL_POLL_S = 0.05
 
 
 class PublishFailure(StrEnum):
@@ -42,13 +43,6 @@ class PublishError(TemporaryError):
         self.kind = kind
 
 
-async def _underlay(channel: AbstractChannel) -> Channel:
-    """Return aiormq's channel: aio-pika opens it, and frames written one layer below it cost half."""
-    underlay = await channel.get_underlay_channel()
-    assert isinstance(underlay, Channel)
-    return underlay
-
-
 class Publisher:
     """A confirmed channel on a link, shared by all tasks of a process."""
 
@@ -59,8 +53,8 @@ class Publisher:
         link.on_up(self._open)
 
     async def _open(self, connection: AbstractConnection) -> None:
-        self._channel = await _underlay(await connection.channel(publisher_confirms=True, on_return_raises=True))
-        self._unconfirmed = await _underlay(await connection.channel(publisher_confirms=False))
+        self._channel = await self._link.open_channel(connection, confirms=True)
+        self._unconfirmed = await self._link.open_channel(connection)
 
     async def send(self, exchange: str, key: str, body: bytes, *, message_type: str, deadline_s: float) -> None:
         """Send what is asked for again if it gets lost: transient, without a confirm. Raises PublishError."""
@@ -119,8 +113,6 @@ class Publisher:
         except DeliveryError:
             raise PublishError(PublishFailure.REFUSED, f"{exchange} key {key}: the queue is full") from None
         except Exception as error:  # whatever the channel died of: the message may have been taken
-            if self._channel is not None and self._channel.is_closed:
-                self._link.renew()
             raise PublishError(PublishFailure.UNKNOWN, f"{type(error).__name__}: {error}") from error
         if not isinstance(confirm, commands.Basic.Ack):
             raise PublishError(PublishFailure.REFUSED, f"{exchange} answered {type(confirm).__name__}")
@@ -131,5 +123,5 @@ class Publisher:
             channel = self._channel
             if channel is not None and not channel.is_closed:
                 return channel
-            self._link.renew()
-            await asyncio.sleep(0.05)
+            # Its link is about to connect again.
+            await asyncio.sleep(_RENEWAL_POLL_S)

@@ -1,6 +1,7 @@
 """Links, consumers and readers are back by themselves after whatever the broker does to them."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +10,7 @@ import pytest
 
 from shared.broker.connect import Link
 from shared.broker.consume import Consumer, Delivery, ReplyQueue, StreamReader
-from shared.broker.publish import Publisher
+from shared.broker.publish import Publisher, PublishError
 from shared.broker.topology import Exchange, Key, Queue
 from tests.contract.test_topology import publishing
 from tests.rabbit import Rabbit
@@ -226,3 +227,25 @@ async def test_many_tasks_share_one_publisher(rabbit: Rabbit, publishers: int) -
 
 async def _publish(publisher: Publisher, number: int) -> None:
     await publisher.publish(Exchange.CONTENT.value, Key.CONTENT.value, b"%d" % number)
+
+
+async def test_what_is_sent_without_a_confirm_arrives_again_after_the_broker_closed_that_channel(
+    rabbit: Rabbit,
+) -> None:
+    heard: list[bytes] = []
+    listening, sending = Link(rabbit.settings("content"), "test-content"), Link(rabbit.settings("edge"), "test-edge")
+    ReplyQueue(listening, "content", Exchange.SAID, "key", heard.append)
+    publisher = Publisher(sending)
+
+    async def send(exchange: Exchange, body: bytes) -> None:
+        with contextlib.suppress(PublishError):
+            await publisher.send(exchange.value, "key", body, message_type="test", deadline_s=5)
+
+    async with started(listening), started(sending):
+        # Edge has no right to it, and the broker closes the channel for that.
+        await send(Exchange.DELIVERY, b"forbidden")
+        async with asyncio.timeout(20):
+            while not heard:
+                await send(Exchange.SAID, b"after")
+                await asyncio.sleep(0.1)
+    assert set(heard) == {b"after"}
