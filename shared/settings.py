@@ -43,15 +43,18 @@ class BrokerSettings(Section):
 
 
 def _listed(value: object) -> object:
-    """Environment variables hold lists as comma-separated text."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+# For settings that are lists: environment variables hold them as comma-separated text.
+COMMA_SEPARATED = BeforeValidator(_listed)
 
 
 class DnsSettings(Section):
     """nameservers: `ip`, `ip:port` or `[ipv6]:port`; "system": /etc/resolv.conf. zone_files: answered first."""
 
-    nameservers: Annotated[list[str], BeforeValidator(_listed)] = ["system"]
-    zone_files: Annotated[list[Path], BeforeValidator(_listed)] = []
+    nameservers: Annotated[list[str], COMMA_SEPARATED] = ["system"]
+    zone_files: Annotated[list[Path], COMMA_SEPARATED] = []
     timeout_s: float = Field(5.0, gt=0, le=30)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.header import decode_header, make_header
 
-from services.console.rows import TEXT_LIMIT, clean
+from services.console.rows import LAST_TIME, TEXT_LIMIT, clean
 from shared.envelope import Envelope
 from shared.event import Event, EventKind, Facts, Stage
 from shared.wire import ENVELOPE, QuarantineNote, WireError, read_envelope, read_note
@@ -19,8 +19,6 @@ from shared.wire import ENVELOPE, QuarantineNote, WireError, read_envelope, read
 POISON = "poison"
 UNEXPLAINED = "unexplained"
 HELD = "held"
-# A time beyond 2100 is none, and would not even print.
-_LAST_YEAR = 4_102_444_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def held_mail(
         headers=json.dumps(dict(headers), default=_plain),
         message=body,
         size_bytes=len(body),
-        received_at=envelope.received_at if envelope and 0 <= envelope.received_at < _LAST_YEAR else now,
+        received_at=envelope.received_at if envelope and 0 <= envelope.received_at < LAST_TIME else now,
         stored_at=now,
         state=HELD,
         state_at=now,

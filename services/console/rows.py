@@ -16,7 +16,7 @@ from pydantic_core import from_json, to_json
 Json = object
 TEXT_LIMIT = 1000
 # A time beyond 2100 is none, and would not even print.
-_LAST_YEAR = 4_102_444_800
+LAST_TIME = 4_102_444_800.0
 
 
 class State(StrEnum):
@@ -116,7 +116,7 @@ def _row(item: Json) -> tuple[EventRow, dict[str, Json]]:
         host, kind, facts = item["host"], item["kind"], item.get("facts") or {}
     except KeyError as missing:
         raise ValueError(f"an event without {missing}") from None
-    if not isinstance(facts, dict) or not isinstance(at, int | float) or not 0 <= at < _LAST_YEAR:
+    if not isinstance(facts, dict) or not isinstance(at, int | float) or not 0 <= at < LAST_TIME:
         raise ValueError("an event whose facts are no object or whose time is no number")
     if not (_fits(uid, 40) and _fits(message_id, 40) and _fits(stage, 20) and _fits(kind, 40)):
         raise ValueError("an event whose uid, id, stage or kind is no short text")

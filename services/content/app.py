@@ -45,7 +45,8 @@ class ContentWorker:
         self._consuming = Link(settings.broker, f"content-consume@{settings.hostname}")
         publisher = self._publisher = Publisher(self._publishing)
         self._events = EventSender(publisher, Stage.CONTENT)
-        self._policy = PolicyInForce(self._consuming)
+        # The policy comes on the publishing link, so that consuming need not begin before it is known.
+        self._policy = PolicyInForce(self._publishing)
         said_key = secrets.token_hex(8)
         conversation = self._conversation = Conversation(publisher, said_key)
         ReplyQueue(self._consuming, "content", Exchange.SAID, said_key, conversation.on_said)
@@ -64,8 +65,10 @@ class ContentWorker:
             Queue.CONTENT_LARGE: LARGE_PREFETCH,
             Queue.CONTENT_SUSPECT: SUSPECT_PREFETCH,
         }
-        self._parts, self._prefetches = parts, prefetches
-        self._consumers: list[Consumer] = []
+        self._consumers = [
+            Consumer(self._consuming, queue.value, prefetch, MailConsumer(parts, queue))
+            for queue, prefetch in prefetches.items()
+        ]
         self._lost_since: float | None = None
 
     @property
@@ -74,14 +77,12 @@ class ContentWorker:
         return (
             self._publishing.is_up
             and self._policy.is_known
-            and bool(self._consumers)
             and all(consumer.is_consuming for consumer in self._consumers)
         )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain."""
         self._publishing.start()
-        self._consuming.start()
         self._events.start()
         tasks = [asyncio.create_task(self._start_consuming()), asyncio.create_task(self._watch())]
         tasks.append(
@@ -95,12 +96,7 @@ class ContentWorker:
     async def _start_consuming(self) -> None:
         # Without a policy nothing can be judged, so nothing is taken.
         await self._policy.wait_known()
-        self._consumers = [
-            Consumer(self._consuming, queue.value, prefetch, MailConsumer(self._parts, queue))
-            for queue, prefetch in self._prefetches.items()
-        ]
-        for consumer in self._consumers:
-            await consumer.open_now()
+        self._consuming.start()
 
     async def _watch(self) -> None:
         while True:

@@ -7,40 +7,15 @@ On failure: PublishError; nothing was acked, so the message comes again, and wit
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from services.content.headers import tag_field
-from shared.broker.topology import CONTENT_RUNGS_S, Exchange, Key, Queue, retry_queue, rung_for
+from shared.broker.ports import EventsPort, MailPublisher
+from shared.broker.topology import CONTENT_RUNGS_S, Exchange, Key, Queue, retry_queue
 from shared.envelope import Envelope, Proof, Recipient
 from shared.event import EventKind
 from shared.policy import Policy
 from shared.verdict import Action, Verdict
 from shared.wire import MAIL_TYPE, QuarantineNote, mail_headers
-
-_RETRY_WAITS_S = (10, 60, 300, 900)
-
-
-class PublishPort(Protocol):
-    """What this module needs of `shared.broker.publish.Publisher`."""
-
-    async def publish(
-        self,
-        exchange: str,
-        key: str,
-        body: bytes,
-        *,
-        headers: Mapping[str, str | int] | None = ...,
-        message_type: str = ...,
-        message_id: str | None = ...,
-    ) -> None:
-        """Publish and wait for the confirm."""
-
-
-class EventsPort(Protocol):
-    """What this module needs of `shared.broker.events.EventSender`."""
-
-    def tell(self, message_id: str, kind: EventKind, /, **facts: object) -> None:
-        """Note a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +31,7 @@ class Examined:
 class CarryOut:
     """The last step of a message in content."""
 
-    def __init__(self, publisher: PublishPort, events: EventsPort) -> None:
+    def __init__(self, publisher: MailPublisher, events: EventsPort) -> None:
         self._publisher = publisher
         self._events = events
 
@@ -99,9 +74,10 @@ class CarryOut:
             note = QuarantineNote("undecided", f"No check came to a result in time. {reason}")
             await self.quarantine(envelope, message, note)
             return
-        wait_s = _RETRY_WAITS_S[min(attempts, len(_RETRY_WAITS_S)) - 1]
+        # One rung further each time; the last one repeats.
+        wait_s = CONTENT_RUNGS_S[min(attempts, len(CONTENT_RUNGS_S)) - 1]
         retry = replace(envelope.retry, attempts=attempts, not_before=now + wait_s, last_reply=reason)
-        rung = retry_queue(Queue.CONTENT, rung_for(wait_s, CONTENT_RUNGS_S))
+        rung = retry_queue(Queue.CONTENT, wait_s)
         await self._publish(Exchange.CONTENT_RETRY, rung, replace(envelope, retry=retry, verdict=None), message)
         self._events.tell(envelope.id, EventKind.RETRY, attempts=attempts, not_before=retry.not_before, reason=reason)
 

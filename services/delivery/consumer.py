@@ -19,11 +19,12 @@ from services.delivery.gate import SHORTEST_PARK_S, Busy
 from services.delivery.hops import Hops, HopState
 from services.delivery.outcome import Attempt, same_for_all
 from services.delivery.plan import plan_after
-from services.delivery.ports import Delivered, HoldsPolicy, Tells
+from services.delivery.ports import Delivered
 from services.delivery.retry import early_by_s
 from services.delivery.route import Part, split
 from services.delivery.settle import Settlement
 from services.delivery.unacked import Achieved, Unacked
+from shared.broker.ports import EventsPort, PolicyPort
 from shared.envelope import Envelope
 from shared.event import EventKind
 from shared.policy import Policy
@@ -42,8 +43,8 @@ class DeliveryConsumer:
         courier: Courier,
         hops: Hops,
         settlement: Settlement,
-        events: Tells,
-        in_force: HoldsPolicy,
+        events: EventsPort,
+        in_force: PolicyPort,
         memory_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -64,8 +65,8 @@ class DeliveryConsumer:
             return
         with metrics.UNDER_WAY.track_inprogress():
             try:
-                envelope = _readable(delivery)
-            except ValueError as error:
+                envelope = read_envelope(delivery.message_type, delivery.headers)
+            except WireError as error:
                 _log.error("mail-unreadable", id=delivery.message_id, cause=str(error))
                 await self._settlement.unreadable(delivery, str(error))
             else:
@@ -188,10 +189,3 @@ class DeliveryConsumer:
             outcomes=outcomes,
             took_ms=round(took_s * 1000, 1),
         )
-
-
-def _readable(delivery: Delivered) -> Envelope:
-    envelope = read_envelope(delivery.message_type, delivery.headers)
-    if not envelope.recipients:
-        raise WireError("the envelope names no recipient")
-    return envelope

@@ -1,41 +1,7 @@
-"""What delivery needs of the broker, as small ports (PURE); `shared.broker` has the real ones."""
+"""What delivery needs of `shared.broker.consume`, as a small port (PURE)."""
 
 from collections.abc import Mapping
 from typing import Protocol
-
-from shared.event import EventKind
-from shared.policy import Policy
-
-
-class Publishes(Protocol):
-    """Publishing that returns once the message is safe. Raises PublishError."""
-
-    async def publish(
-        self,
-        exchange: str,
-        key: str,
-        body: bytes,
-        *,
-        headers: Mapping[str, str | int] | None = None,
-        message_type: str = "",
-        message_id: str | None = None,
-    ) -> None:
-        """Publish and wait for the confirm."""
-
-
-class Tells(Protocol):
-    """Telling the recorder what happened, without waiting."""
-
-    def tell(self, message_id: str, kind: EventKind, /, **facts: object) -> None:
-        """Note a fact."""
-
-
-class HoldsPolicy(Protocol):
-    """The policy in force."""
-
-    @property
-    def policy(self) -> Policy:
-        """Return it. Raises LookupError while none is known."""
 
 
 class Delivered(Protocol):

@@ -4,13 +4,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from shared.settings import ServiceSettings
-
-
-def _listed(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+from shared.settings import COMMA_SEPARATED, ServiceSettings
 
 
 def _address(text: str) -> str:
@@ -29,7 +25,7 @@ class DeliverySettings(ServiceSettings):
 
     data_dir: Path = Path("var")
     source_address: Annotated[str, AfterValidator(_address)] | None = None
-    own_addresses: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_listed)] = ()
+    own_addresses: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], COMMA_SEPARATED] = ()
     allow_private_mx: bool = False
     mx_port: int = Field(25, ge=1, le=65535)
     prefetch: int = Field(50, ge=1, le=1000)

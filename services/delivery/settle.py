@@ -17,9 +17,10 @@ from services.delivery import metrics
 from services.delivery.dsn import Reporter, write_dsn
 from services.delivery.outcome import Outcome
 from services.delivery.plan import Notice, Plan
-from services.delivery.ports import Delivered, Publishes, Tells
+from services.delivery.ports import Delivered
 from services.delivery.retry import EARLY_S
 from services.delivery.route import Part
+from shared.broker.ports import EventsPort, MailPublisher
 from shared.broker.publish import PublishError
 from shared.broker.topology import DELIVERY_RUNGS_S, Exchange, Key, Queue, retry_queue, rung_for
 from shared.envelope import Envelope
@@ -36,7 +37,7 @@ _PAUSE_S = 1.0
 class Settlement:
     """Puts plans into effect."""
 
-    def __init__(self, publisher: Publishes, events: Tells, our_name: str) -> None:
+    def __init__(self, publisher: MailPublisher, events: EventsPort, our_name: str) -> None:
         self._publisher = publisher
         self._events = events
         self._our_name = our_name

@@ -80,7 +80,7 @@ class Edge:
             events=self._events,
             verifier=self._verifier,
             budget=self.budget,
-            broker_takes=lambda: self.publishing.is_up and not self.publishing.is_blocked,
+            broker_takes=self._broker_takes,
         )
         self.listeners = Listeners(settings.listeners, handler, self.sessions)
         self.health = HealthServer(settings.health, self._conditions())
@@ -88,9 +88,12 @@ class Edge:
     async def _listen_to_content(self, _connection: AbstractConnection) -> None:
         self._heartbeats.listen(asyncio.get_running_loop().time())
 
+    def _broker_takes(self) -> bool:
+        return self.publishing.is_up and not self.publishing.is_blocked
+
     def _conditions(self) -> dict[str, Callable[[], bool]]:
         return {
-            "broker": lambda: self.publishing.is_up and not self.publishing.is_blocked,
+            "broker": self._broker_takes,
             "consuming": lambda: self.consuming.is_up and self._replies.is_consuming,
             "policy": lambda: self._policy.is_known,
             "listening": lambda: self.listeners.is_listening and not self.sessions.draining,

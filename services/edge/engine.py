@@ -17,12 +17,12 @@ from services.edge.decide.refusal import Refusal, RefusalReason, refuse
 from services.edge.inbox import BadLine
 from services.edge.session import Session
 from services.edge.stream import ENDING, Door, Over, Stream
+from shared.errors import LOCAL_ERROR
 from shared.policy import TlsMode
 from shared.reply import Reply
 
 _log = structlog.get_logger()
 
-_LOCAL_ERROR = Reply(451, "4.3.0", "Local error in processing, try again later")
 _BROKEN = Reply(421, "4.3.0", "Local error in processing, closing the session")
 _UNKNOWN_COMMAND = Reply(500, "5.5.2", "Command not recognized")
 _TOO_MANY_ERRORS = refuse(RefusalReason.TOO_MANY_ERRORS, 421, "4.7.0", "Too many errors, closing the session")
@@ -145,7 +145,7 @@ class Engine(Stream):
             _log.exception("command-broken", listener=self.door.name, client=self.state.address)
             if self._in_message:
                 raise Over(_BROKEN) from None
-            await self.push(_LOCAL_ERROR)
+            await self.push(LOCAL_ERROR)
 
     async def fail(self, reply: Reply) -> None:
         """Send an error reply that counts towards the limit of errors."""

@@ -21,10 +21,10 @@ from services.edge.decide.size import judge_declared_size, refusal_of
 from services.edge.handover import Handover, Message
 from services.edge.header import HeaderFacts, read_header
 from services.edge.limits import ByteBudget
-from services.edge.ports import EventsPort, PolicyPort
 from services.edge.session import Session, Transaction
 from services.edge.trace import head
 from shared.address import Address
+from shared.broker.ports import EventsPort, PolicyPort
 from shared.event import EventKind
 from shared.ids import new_id
 from shared.policy import Listener, Policy, Purpose

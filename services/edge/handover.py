@@ -15,9 +15,10 @@ import structlog
 from services.edge import metrics
 from services.edge.data import Content
 from services.edge.header import HeaderFacts
-from services.edge.ports import EventsPort, PolicyPort, PublisherPort
+from services.edge.ports import PublisherPort
 from services.edge.session import Session, Transaction
 from services.edge.verdicts import Verdicts
+from shared.broker.ports import EventsPort, PolicyPort
 from shared.broker.publish import PublishError, PublishFailure
 from shared.broker.topology import LARGE_BYTES, Exchange, content_key
 from shared.envelope import Body, Client, Direction, Envelope, Proof

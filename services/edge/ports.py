@@ -1,10 +1,7 @@
-"""What the edge needs of the outside, as small protocols; `shared.broker` fulfils them, and fakes do in tests."""
+"""What edge needs of `shared.broker.publish`, as a small port; a fake fulfils it in tests."""
 
 from collections.abc import Mapping
 from typing import Protocol
-
-from shared.event import EventKind
-from shared.policy import Policy
 
 
 class PublisherPort(Protocol):
@@ -27,18 +24,3 @@ class PublisherPort(Protocol):
 
     async def send(self, exchange: str, key: str, body: bytes, *, message_type: str, deadline_s: float) -> None:
         """Send without a confirm what is asked for again if it gets lost."""
-
-
-class EventsPort(Protocol):
-    """The way to the recorder; never waits."""
-
-    def tell(self, message_id: str, kind: EventKind, /, **facts: object) -> None:
-        """Note a fact."""
-
-
-class PolicyPort(Protocol):
-    """The policy in force."""
-
-    @property
-    def policy(self) -> Policy:
-        """The policy now."""

@@ -21,7 +21,7 @@ from services.edge.parameters import (
 )
 from services.edge.session import Transaction
 from services.edge.stream import Over
-from services.edge.transfer import Transfer
+from services.edge.transfer import NO_ARGUMENT, NO_MAIL, Transfer
 from shared.address import AddressError, parse_domain, parse_forward_path, parse_reverse_path
 from shared.envelope import Recipient
 from shared.policy import TlsMode
@@ -30,7 +30,7 @@ from shared.reply import Reply
 _OK = Reply(250, "2.0.0", "OK")
 _BYE = Reply(221, "2.0.0", "Bye")
 _HELO_FIRST = Reply(503, "5.5.1", "Send HELO or EHLO first")
-_NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
+_EHLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 _VRFY = Reply(252, "2.1.5", "Cannot verify, but the message will be taken if RCPT is")
 _NO_COMMAND = Reply(502, "5.5.1", "Command not implemented")
 _IN_BDAT = Reply(503, "5.5.1", "Within BDAT only BDAT, RSET and QUIT go")
@@ -96,14 +96,14 @@ class EdgeSMTP(Transfer):
     async def smtp_STARTTLS(self, arg: str) -> None:
         """RFC 3207 §4."""
         if arg:
-            await self.fail(_NO_ARGUMENT)
+            await self.fail(NO_ARGUMENT)
         elif self.state.tls is not None:
             # RFC 3207 §4.2: not twice.
             await self.fail(Reply(503, "5.5.1", "TLS is active already"))
         elif not self._can_start_tls:
             await self.fail(Reply(502, "5.5.1", "STARTTLS is not offered"))
         elif not self.state.extended_smtp:
-            await self.fail(Reply(503, "5.5.1", "Send EHLO first"))
+            await self.fail(_EHLO_FIRST)
         else:
             await self.push("220 2.0.0 Ready to start TLS")
             # RFC 3207 §6 (CVE-2011-0411): what came in the clear behind STARTTLS is not the client's word.
@@ -115,7 +115,7 @@ class EdgeSMTP(Transfer):
         """RFC 4954 §4."""
         state = self.state
         if not state.extended_smtp:
-            await self.fail(Reply(503, "5.5.1", "Send EHLO first"))
+            await self.fail(_EHLO_FIRST)
         elif not state.rules.auth:
             await self.fail(_NO_COMMAND)
         elif state.tls is None:
@@ -162,7 +162,7 @@ class EdgeSMTP(Transfer):
         """RFC 5321 §4.1.1.3."""
         tx = self.tx
         if tx.sender is None:
-            await self.fail(Reply(503, "5.5.1", "Need MAIL first"))
+            await self.fail(NO_MAIL)
             return
         if self.in_bdat:
             await self.fail(_IN_BDAT)
@@ -209,7 +209,7 @@ class EdgeSMTP(Transfer):
     async def smtp_RSET(self, arg: str) -> None:
         """RFC 5321 §4.1.1.5."""
         if arg:
-            await self.fail(_NO_ARGUMENT)
+            await self.fail(NO_ARGUMENT)
             return
         self.abandon_message()
         self.tx = Transaction()
@@ -235,7 +235,7 @@ class EdgeSMTP(Transfer):
     async def smtp_QUIT(self, arg: str) -> None:
         """RFC 5321 §4.1.1.10."""
         if arg:
-            await self.fail(_NO_ARGUMENT)
+            await self.fail(NO_ARGUMENT)
             return
         raise Over(_BYE)
 

@@ -18,9 +18,9 @@ from services.edge.stream import Over
 from shared.reply import Reply
 
 _CHUNK = re.compile(r"([0-9]{1,10})(?: +(LAST))?\Z", re.IGNORECASE)
-_NO_MAIL = Reply(503, "5.5.1", "Need MAIL first")
+NO_MAIL = Reply(503, "5.5.1", "Need MAIL first")
 _NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
-_NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
+NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
 _NOT_WITH_BDAT = Reply(503, "5.5.1", "DATA may not follow BDAT")
 _NO_CHUNKING = Reply(502, "5.5.1", "CHUNKING is not offered")
 _CHUNK_FAILED = Reply(503, "5.5.1", "An earlier chunk failed, send RSET")
@@ -49,9 +49,9 @@ class Transfer(Engine):
     async def smtp_DATA(self, arg: str) -> None:
         """RFC 5321 §4.1.1.4."""
         if arg:
-            await self.fail(_NO_ARGUMENT)
+            await self.fail(NO_ARGUMENT)
         elif self.tx.sender is None:
-            await self.fail(_NO_MAIL)
+            await self.fail(NO_MAIL)
         elif self.in_bdat:
             # RFC 3030 §2: the two do not mix.
             await self.fail(_NOT_WITH_BDAT)
@@ -99,7 +99,7 @@ class Transfer(Engine):
             self.state.errors += 1
             return _NO_CHUNKING
         if self.tx.sender is None:
-            return _NO_MAIL
+            return NO_MAIL
         if self._chunk_failed:
             return _CHUNK_FAILED
         return None if self.tx.recipients else _NO_RECIPIENTS

@@ -68,11 +68,6 @@ class Link:
         return self._up.is_set() and not self._lost.is_set()
 
     @property
-    def connection(self) -> AbstractConnection | None:
-        """The present connection, if the link is up."""
-        return self._connection if self.is_up else None
-
-    @property
     def is_blocked(self) -> bool:
         """Whether the broker holds publishers back (memory or disk alarm)."""
         transport = self._connection.transport if self._connection else None

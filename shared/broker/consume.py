@@ -123,12 +123,6 @@ class Consumer:
         finally:
             self._busy.discard(task)
 
-    async def open_now(self) -> None:
-        """Begin on a link that is already up; later connections open it by themselves."""
-        connection = self._link.connection
-        if connection is not None and not self.is_consuming:
-            await self._open(connection)
-
     async def drain(self, deadline_s: float) -> None:
         """Take no more, and wait until what was begun is done or the deadline has passed."""
         self._draining = True

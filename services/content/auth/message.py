@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 MAX_HEADER_BYTES = 262_144
 MAX_FIELDS = 2_000
-_TOO_MANY_FIELDS = f"the header has more than {MAX_FIELDS} fields"
 
 # RFC 5322 §2.2.3: a line end before white space folds the field, any other ends it.
 _FIELD_END = re.compile(rb"\r\n(?![ \t])")
@@ -50,30 +49,22 @@ def split_message(message: bytes) -> Message:
         return Message((), message[2:])
     end = message.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES)
     if end >= 0:
-        fields, fault = _split_fields(message[:end])
-        return Message(fields, message[end + 4 :], fault, bounds_exceeded=_is_bound(fault))
+        return _with_fields(message[:end], message[end + 4 :])
     if len(message) > MAX_HEADER_BYTES:
-        fields, _ = _split_fields(message[:MAX_HEADER_BYTES])
+        fields = _with_fields(message[:MAX_HEADER_BYTES], b"").fields
         return Message(fields, b"", f"the header is longer than {MAX_HEADER_BYTES} bytes", bounds_exceeded=True)
-    fields, fault = _split_fields(message.removesuffix(b"\r\n"))
-    return Message(fields, b"", fault, bounds_exceeded=_is_bound(fault))
+    return _with_fields(message.removesuffix(b"\r\n"), b"")
 
 
-def _is_bound(fault: str) -> bool:
-    return fault == _TOO_MANY_FIELDS
-
-
-def _split_fields(header: bytes) -> tuple[tuple[Field, ...], str]:
+def _with_fields(header: bytes, body: bytes) -> Message:
     lines = _FIELD_END.split(header, MAX_FIELDS)
-    fault = ""
-    if len(lines) > MAX_FIELDS:
-        lines.pop()
-        fault = _TOO_MANY_FIELDS
+    too_many = len(lines) > MAX_FIELDS
+    fault = f"the header has more than {MAX_FIELDS} fields" if too_many else ""
     fields = []
-    for line in lines:
+    for line in lines[:MAX_FIELDS]:
         name, colon, value = line.partition(b":")
         if colon and _FIELD_NAME.fullmatch(name):
             fields.append(Field(name.rstrip(b" \t").lower(), name, value))
         elif not fault:
             fault = f"line {len(fields) + 1} of the header is not a field"
-    return tuple(fields), fault
+    return Message(tuple(fields), body, fault, bounds_exceeded=too_many)
