@@ -84,7 +84,7 @@ class Engine(Stream):
         rules = self.handler.rules_of(self.door.name)
         if rules is None:
             raise Over
-        self.state = Session(self.door.name, rules, proxy.plain_address(peer[0]), peer[1])
+        self.state = Session(self.door.name, rules, proxy.plain_address(peer[0]), peer[1], limits=rules.limits)
         metrics.SESSIONS.labels(self.door.name).inc()
         if rules.proxy_from and self.handler.is_proxy(rules, self.state.address):
             await self._read_proxy_header()

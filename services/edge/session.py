@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from shared.accounts import Account
 from shared.envelope import Recipient, Ret
-from shared.policy import Listener
+from shared.policy import Listener, SessionLimits
+from shared.policy.client import Certificate, ClientFacts, plain_ip
 
 
 @dataclass(slots=True)
@@ -18,13 +19,18 @@ class Transaction:
     sender: str | None = None
     recipients: list[Recipient] = field(default_factory=list)
     smtputf8: bool = False
+    requiretls: bool = False
     ret: Ret | None = None
     envid: str | None = None
 
 
 @dataclass(slots=True)
 class Session:
-    """One connection. tls: version and cipher, or None. host_name: of HELO or EHLO, empty before."""
+    """One connection. tls: version and cipher, or None. host_name: of HELO or EHLO, empty before.
+
+    limits: in force for this session. name: confirmed by DNS, empty if there is none, None if not known.
+    trusted: an access rule allows it, past bans, lists and greylisting. counted: limits by address hold for it.
+    """
 
     listener: str
     rules: Listener
@@ -32,17 +38,33 @@ class Session:
     port: int
     host_name: str = ""
     extended_smtp: bool = False
+    limits: SessionLimits = field(default_factory=SessionLimits)
+    name: str | None = None
+    country: str | None = None
+    certificate: Certificate | None = None
+    trusted: bool = False
+    counted: bool = True
     tls: str | None = None
     account: Account | None = None
     on_relay_list: bool = False
     errors: int = 0
+    unknown_commands: int = 0
     auth_failures: int = 0
     commands: int = 0
+    messages: int = 0
+    refused_recipients: int = 0
 
     @property
     def login(self) -> str | None:
         """The name of the account that is logged in."""
         return self.account.login if self.account else None
+
+    @property
+    def client(self) -> ClientFacts:
+        """What rules may ask about the client, as far as it is known now."""
+        return ClientFacts(
+            plain_ip(self.address), self.name, self.host_name or None, self.country, self.login, self.certificate
+        )
 
     @property
     def may_relay(self) -> bool:

@@ -20,7 +20,7 @@ from services.edge.handler import EdgeHandler
 from services.edge.inbox import LINE_LIMIT, Inbox
 from services.edge.limits import Sessions
 from services.edge.session import Session, Transaction
-from shared.policy import Limits
+from shared.policy import SessionLimits
 from shared.reply import Reply
 
 _log = structlog.get_logger()
@@ -86,7 +86,7 @@ class Stream(SMTP):
         """Begin the session."""
         self.transport = transport
         self.inbox = Inbox(self.loop, cast("asyncio.Transport", transport))
-        self._session_end = self.loop.time() + self.limits.session_timeout_s
+        self._session_end = self.loop.time() + self.handler.policy.limits.session_timeout_s
         self.door.sessions.add(self)
         self._handler_coroutine = self.loop.create_task(self._handle_client())
 
@@ -131,9 +131,9 @@ class Stream(SMTP):
     # ---- reading and writing
 
     @property
-    def limits(self) -> Limits:
-        """The limits of the policy in force."""
-        return self.handler.policy.limits
+    def limits(self) -> SessionLimits:
+        """The limits in force for this session."""
+        return self.state.limits
 
     async def read_line(self, timeout_s: float, limit: int = LINE_LIMIT) -> bytes:
         """Return the next line without CRLF. Raises Over, BadLine, ConnectionResetError."""

@@ -72,6 +72,66 @@ REFUSALS: dict[str, Words] = {
         "the message has passed here before for the same recipient: its route is a circle", "",
         "The administrator must look at the route of the recipient's domain.",
     ),
+    "banned": Words(
+        "the client's address failed too often and is kept out for a while", "[bans]",
+        "Mend what fails; the ban ends by itself, or an administrator lifts it (gatepost ban remove).",
+    ),
+    "access-denied": Words(
+        "an access rule keeps the client out", "[[access]]", "An administrator may change the rule."
+    ),
+    "access-deferred": Words("an access rule has the client come again later", "[[access]]", _LATER),
+    "too-many-connections-of-address": Words(
+        "the client's address has too many connections open", "[limits] connections_per_address", _LATER
+    ),
+    "too-many-connections-of-network": Words(
+        "the client's network has too many connections open", "[limits] network_factor", _LATER
+    ),
+    "early-talker": Words(
+        "the client spoke before it was greeted, as no mail server does", "[listeners] greet_wait_s", _MEND
+    ),
+    "no-name": Words(
+        "the client's address has no name that leads back to it", "[reverse] missing",
+        "Its administrator sets a PTR record, and an address record for that name.",
+    ),
+    "dns-listed": Words(
+        "DNS block lists speak against the client's address", "[dns_lists]",
+        "Its administrator asks the list, which is named in the reply, to take it off.",
+    ),
+    "rate-exceeded": Words("the client does too much in too short a time", "[limits] rates", _LATER),
+    "too-slow": Words("the message came too slowly", "[limits] min_data_bytes_per_s", _LATER),
+    "client-rule": Words(
+        "a rule of the administrator about this client, login, sender or recipient", "[[clients]]",
+        "An administrator may change the rule.",
+    ),
+    "too-many-unknown-commands": Words(
+        "the session sent too many commands that SMTP does not have", "[limits] unknown_commands", _MEND
+    ),
+    "too-many-messages": Words("the session brought as many messages as one may", "[limits] messages", _LATER),
+    "too-many-refused-recipients": Words(
+        "the session tried too many recipients that are refused", "[limits] refused_recipients",
+        "The sender's list of addresses needs cleaning.",
+    ),
+    "improper-pipelining": Words("the client did not wait for an answer where it must", "RFC 2920 §3.1", _MEND),
+    "long-line": Words("the message has lines of more than 998 octets", "[limits] long_lines", _MEND),
+    "xclient": Words("the client may not say XCLIENT, or said it wrongly", "[listeners] xclient_from"),
+    "certificate-required": Words(
+        "this listener asks for a client certificate", "[listeners] client_certificates",
+        "Set up the client with a certificate of the accepted authority.",
+    ),
+    "from-not-owned": Words(
+        "the author in From is not an address of the login", "[listeners] from_owned",
+        "Use the login's own address, or have the administrator add this one to the account.",
+    ),
+    "recipient-not-verified": Words(
+        "it could not be found out now whether the recipient exists", "[domains] recipients", _LATER
+    ),
+    "greylisted": Words(
+        "the client's network, the sender and the recipient were not seen together before", "[greylist]", _LATER
+    ),
+    "requiretls-not-kept": Words(
+        "the sender requires TLS all the way, which this recipient's route cannot promise", "RFC 8689",
+        "Send without REQUIRETLS.",
+    ),
 }  # fmt: skip
 
 QUARANTINES: dict[str, str] = {

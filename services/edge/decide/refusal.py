@@ -35,6 +35,40 @@ class RefusalReason(StrEnum):
     NUL = "nul"
     HOP_COUNT = "hop-count"
     SAME_RECIPIENT_AGAIN = "same-recipient-again"
+    # ---- before the greeting
+    BANNED = "banned"
+    ACCESS_DENIED = "access-denied"
+    ACCESS_DEFERRED = "access-deferred"
+    TOO_MANY_CONNECTIONS_OF_ADDRESS = "too-many-connections-of-address"
+    TOO_MANY_CONNECTIONS_OF_NETWORK = "too-many-connections-of-network"
+    EARLY_TALKER = "early-talker"
+    NO_NAME = "no-name"
+    DNS_LISTED = "dns-listed"
+    # ---- how much, how fast
+    RATE_EXCEEDED = "rate-exceeded"
+    TOO_SLOW = "too-slow"
+    CLIENT_RULE = "client-rule"
+    # ---- how it speaks
+    TOO_MANY_UNKNOWN_COMMANDS = "too-many-unknown-commands"
+    TOO_MANY_MESSAGES = "too-many-messages"
+    TOO_MANY_REFUSED_RECIPIENTS = "too-many-refused-recipients"
+    IMPROPER_PIPELINING = "improper-pipelining"
+    LONG_LINE = "long-line"
+    XCLIENT = "xclient"
+    # ---- who, and to whom
+    CERTIFICATE_REQUIRED = "certificate-required"
+    FROM_NOT_OWNED = "from-not-owned"
+    RECIPIENT_NOT_VERIFIED = "recipient-not-verified"
+    GREYLISTED = "greylisted"
+    REQUIRETLS_NOT_KEPT = "requiretls-not-kept"
+
+
+class Manner(StrEnum):
+    """How a refused session ends. drop: without a word. tarpit: after it was kept busy for a while."""
+
+    REPLY = "reply"
+    DROP = "drop"
+    TARPIT = "tarpit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +77,7 @@ class Refusal:
 
     reason: RefusalReason
     reply: Reply
+    manner: Manner = Manner.REPLY
 
     def reply_with(self, refusal_id: str) -> Reply:
         """Return the reply that names the id of this refusal."""

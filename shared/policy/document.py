@@ -1,0 +1,152 @@
+"""The administrator's rules (PURE): one TOML document, checked, with a safe default for everything.
+
+Owns: `Policy`. Every stage takes its rules from here; sockets and secrets are settings, not policy.
+Input: the text of the document. Output: a frozen model.
+On failure: PolicyError, which names each key that is wrong; an unknown key is wrong, and so is an open relay.
+"""
+
+import tomllib
+from contextlib import suppress
+from functools import cached_property
+
+from pydantic import Field, ValidationError, model_validator
+
+from shared.address import AddressError, parse_domain
+from shared.explain import explain
+from shared.policy.access import AccessRule
+from shared.policy.bans import BanRules
+from shared.policy.checks import Checks
+from shared.policy.clients import ClientControl
+from shared.policy.delivery import DeliveryRules, RetryRules, VerdictRules
+from shared.policy.domain import DomainRules
+from shared.policy.greylist import GreylistRules
+from shared.policy.limits import Limits, SessionLimits
+from shared.policy.listener import Listener
+from shared.policy.names import DnsListRules, ReverseRules
+from shared.policy.open_relay import find_open_relay
+from shared.policy.relay import Relay
+from shared.policy.table import Domain, PolicyError, RouteText, Table
+from shared.routes import Route, parse_route
+
+_DEFAULT_LISTENERS: dict[str, dict[str, object]] = {
+    "mx": {"purpose": "inbound"},
+    "submission": {"purpose": "submission", "tls": "required", "auth": True, "dsn": True, "chunking": True},
+    "submissions": {"purpose": "submission", "tls": "implicit", "auth": True, "dsn": True, "chunking": True},
+}
+
+
+def _laid_over(base: object, upper: object) -> object:
+    if not isinstance(base, dict) or not isinstance(upper, dict):
+        return upper
+    return base | {key: _laid_over(base.get(key), value) for key, value in upper.items()}
+
+
+class Policy(Table):
+    """The whole document. version: set by `gatepost policy apply`, not by hand."""
+
+    domains: dict[Domain, DomainRules] = {}
+    default_route: RouteText = "mx"
+    listeners: dict[str, Listener] = Field(_DEFAULT_LISTENERS, validate_default=True)
+    access: list[AccessRule] = Field([], max_length=10_000)
+    limits: Limits = Limits()
+    bans: BanRules = BanRules()
+    reverse: ReverseRules = ReverseRules()
+    dns_lists: DnsListRules = DnsListRules()
+    greylist: GreylistRules = GreylistRules()
+    clients: list[ClientControl] = Field([], max_length=1000)
+    relay: Relay = Relay()
+    checks: Checks = Checks()
+    verdict: VerdictRules = VerdictRules()
+    delivery: DeliveryRules = DeliveryRules()
+    retry: RetryRules = RetryRules()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_domain_twice(cls, document: object) -> object:
+        """Refuse two tables that are one domain (`a.test` and `A.TEST`), of which one would be lost without a word."""
+        if isinstance(document, dict) and isinstance(document.get("domains"), dict):
+            seen: dict[str, str] = {}
+            for name in document["domains"]:
+                with suppress(AddressError):
+                    other = seen.setdefault(parse_domain(name), name)
+                    if other != name:
+                        raise ValueError(f"domains {other!r} and {name!r} are the same one")
+        return document
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit_checks(cls, document: object) -> object:
+        """Lay each domain's `checks` over the global ones, before either is checked."""
+        if not isinstance(document, dict) or not isinstance(document.get("domains"), dict):
+            return document
+        common = document.get("checks", {})
+        try:
+            Checks.model_validate(common)
+        except ValidationError:
+            # It is told once, at its own key, and not again for each domain.
+            return document
+        domains = {
+            name: rules | {"checks": _laid_over(common, rules.get("checks", {}))} if isinstance(rules, dict) else rules
+            for name, rules in document["domains"].items()
+        }
+        return document | {"domains": domains}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit_limits(cls, document: object) -> object:
+        """Lay each listener's `limits` over the global ones, before either is checked."""
+        if not isinstance(document, dict) or not isinstance(document.get("limits", {}), dict):
+            return document
+        listeners = document.get("listeners", _DEFAULT_LISTENERS)
+        if not isinstance(listeners, dict):
+            return document
+        common = {key: value for key, value in document.get("limits", {}).items() if key in SessionLimits.model_fields}
+        try:
+            SessionLimits.model_validate(common)
+        except ValidationError:
+            return document
+        inherited = {
+            name: rules | {"limits": _laid_over(common, rules.get("limits", {}))} if isinstance(rules, dict) else rules
+            for name, rules in listeners.items()
+        }
+        return document | {"listeners": inherited}
+
+    @model_validator(mode="after")
+    def _no_open_relay(self) -> "Policy":
+        if proof := find_open_relay(self.listeners, self.relay):
+            raise ValueError(f"this would be an open relay: {proof}")
+        return self
+
+    @model_validator(mode="after")
+    def _no_name_twice(self) -> "Policy":
+        names = [rule.name for rule in self.clients]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"clients: two rules have the name {twice!r}")
+        return self
+
+    @cached_property
+    def knows_names(self) -> bool:
+        """Whether a rule asks for the client's name."""
+        rules = [*self.access, *(rule for listener in self.listeners.values() for rule in listener.access)]
+        rules_of_clients = [rule.match for rule in self.clients]
+        return any(rule.needs_name for rule in [*rules, *rules_of_clients, *self.greylist.exempt])
+
+    def checks_of(self, domain: str) -> Checks:
+        """Return the check rules for a recipient domain."""
+        rules = self.domains.get(domain)
+        return rules.checks if rules else self.checks
+
+    def route_of(self, domain: str) -> Route:
+        """Return where the mail of a domain goes: its own route, or the default one."""
+        rules = self.domains.get(domain)
+        return parse_route(rules.route if rules else self.default_route)
+
+
+def parse_policy(text: str) -> Policy:
+    """Return the checked policy of a TOML document. Raises PolicyError."""
+    try:
+        return Policy.model_validate(tomllib.loads(text))
+    except ValidationError as error:
+        raise PolicyError(explain(error)) from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 1,000 brackets
+        raise PolicyError(f"not TOML: {error}") from None
