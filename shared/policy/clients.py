@@ -24,8 +24,8 @@ class ClientControl(Table):
     """One rule. All rules that match hold, each with its own counts.
 
     match: the client. logins, senders, recipients: further matchers. count_by: what each count belongs to; `rule`
-    counts all together. messages, recipients_count, octets: rates. message_size_bytes: of one message. refuse: nothing at all.
-    text: what the client is told. temporary: with a 4xx, to come again.
+    counts all together. messages, recipients_count, octets: rates. message_size_bytes: of one message. refuse: nothing
+    at all. text: what the client is told. temporary: with a 4xx, to come again.
     """
 
     name: str = Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9_.-]+$")
