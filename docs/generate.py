@@ -21,6 +21,7 @@ from services.content.settings import ContentSettings
 from services.delivery.settings import DeliverySettings
 from services.edge.settings import EdgeSettings
 from shared.policy import Policy
+from shared.policy.table import Rate
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -47,6 +48,8 @@ def type_words(annotation: Any) -> str:
         return "secret text"
     if isinstance(annotation, type) and annotation.__name__ in ("IPv4Network", "IPv6Network"):
         return "network"
+    if annotation is Rate:
+        return 'rate such as `"100/min"`, or `"unlimited"`'
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
     return names.get(annotation, re.sub(r"(?<!^)(?=[A-Z])", " ", annotation.__name__).lower())
 
@@ -56,7 +59,19 @@ def default_words(field: FieldInfo) -> str:
     if field.is_required():
         return "**required**"
     value = field.get_default(call_default_factory=True)
-    return "none" if value is None else f"`{_toml(value)}`"
+    if value is None:
+        return '`"unlimited"`' if _is_rate(field.annotation) else "none"
+    return f"`{_toml(value)}`"
+
+
+def _is_rate(annotation: Any) -> bool:
+    return annotation is Rate or any(_is_rate(one) for one in get_args(annotation))
+
+
+def standard(field: FieldInfo) -> str:
+    """Return the standard that a key follows, if it names one."""
+    extra = field.json_schema_extra
+    return str(extra.get("standard", "")) if isinstance(extra, dict) else ""
 
 
 def _toml(value: object) -> str:
@@ -86,8 +101,8 @@ def _tables(model: type[BaseModel], path: str) -> Iterator[tuple[str, type[BaseM
     for name, field in model.model_fields.items():
         inner, step = _inner_model(field.annotation), f"{path}.{name}" if path else name
         if inner is not None:
-            many = get_origin(field.annotation) is dict
-            yield from _tables(inner, f'{step}."NAME"' if many else step)
+            kind = get_origin(field.annotation)
+            yield from _tables(inner, f'{step}."NAME"' if kind is dict else f"{step}[]" if kind is list else step)
 
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:
@@ -97,16 +112,25 @@ def _inner_model(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
+def _heading(path: str) -> str:
+    """Return a path as TOML heads its table; lists of tables, which `_tables` puts in brackets, have double ones."""
+    plain = path.replace("[", "").replace("]", "")
+    return f"[[{plain}]]" if path.endswith("[]") else f"[{plain}]"
+
+
 def table_section(path: str, model: type[BaseModel]) -> list[str]:
     """Return one table's part of a page."""
-    title = f"`[{path}]`" if path else "Top level"
+    title = f"`{_heading(path)}`" if path else "Top level"
     lines = [f"### {title}", "", " ".join((inspect.getdoc(model) or "").split()), ""]
     rows = [(name, field) for name, field in model.model_fields.items() if _inner_model(field.annotation) is None]
     if rows:
-        lines += ["| key | type | unit | default | bounds |", "|---|---|---|---|---|"]
+        standards = any(standard(field) for _, field in rows)
+        lines += ["| key | type | unit | default | bounds |" + (" standard |" if standards else "")]
+        lines += ["|---|---|---|---|---|" + ("---|" if standards else "")]
         for name, field in rows:
             unit = next((words for ending, words in _UNITS.items() if name.endswith(ending)), "")
-            cells = (f"`{name}`", type_words(field.annotation), unit, default_words(field), bounds(field))
+            cells = [f"`{name}`", type_words(field.annotation), unit, default_words(field), bounds(field)]
+            cells += [standard(field)] if standards else []
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return lines
@@ -121,12 +145,14 @@ def policy_page() -> str:
         "safe default, and an unknown key is an error that names it. `gatepost policy check FILE` examines one,",
         '`gatepost policy apply FILE --reason "…"` puts it in force on every stage.',
         "",
-        'A table `domains."NAME".checks` holds what differs from the global `checks` for that domain, key by key.',
+        'A table `domains."NAME".checks` holds what differs from the global `checks` for that domain, key by key;',
+        'so does `listeners."NAME".limits` for the keys of `limits` that concern one session. A title in double',
+        "brackets is a list of tables, whose order counts: the first rule that matches wins.",
         "",
     ]
     for path, model in _tables(Policy, ""):
-        # A domain's checks have the keys of the global ones.
-        if not path.startswith('domains."NAME".'):
+        # What is inherited has the keys of the global tables.
+        if not path.startswith(('domains."NAME".', 'listeners."NAME".limits')):
             lines += table_section(path, model)
     return "\n".join(lines)
 

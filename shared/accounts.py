@@ -11,12 +11,19 @@ from pydantic import TypeAdapter
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A login. argon2: the verifier as PHC string. senders: addresses or `@domain` it may send as; empty: itself."""
+    """A login. senders: addresses or `@domain` it may send as; empty: itself.
+
+    argon2: the verifier of its password as PHC string, None if the password is known elsewhere (LDAP, Kerberos) or not
+    at all. scram: keys of SCRAM-SHA-256 in their text form. cram_md5: the password itself, where CRAM-MD5 was switched
+    on for this account, for it needs that.
+    """
 
     login: str
-    argon2: str
+    argon2: str | None = field(default=None, repr=False)
     senders: tuple[str, ...] = ()
     disabled: bool = False
+    scram: str | None = field(default=None, repr=False)
+    cram_md5: str | None = field(default=None, repr=False)
 
     def may_send_as(self, sender: str) -> bool:
         """Whether the envelope sender is bound to this login. The null sender (DSNs, read receipts) always is."""
@@ -48,7 +55,7 @@ _BOOK = TypeAdapter(AccountBook)
 
 def encode_accounts(book: AccountBook) -> bytes:
     """Return the stream entry of all accounts."""
-    return _BOOK.dump_json(book)
+    return _BOOK.dump_json(book, exclude_none=True)
 
 
 def decode_accounts(entry: bytes) -> AccountBook:

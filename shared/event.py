@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     """What happened. Beside each: the facts that it carries."""
 
     SESSION_REFUSED = "session-refused"  # client, listener, reply, reason
+    BANNED = "banned"  # client (an address, or a /64), until, why (a reason), count (how many times by now)
     COMMAND_REFUSED = "command-refused"  # client, listener, helo, command, sender, recipient, reply, reason, login
     RECEIVED = "received"  # client, listener, helo, tls, login, sender, recipients, size_bytes, subject, message_id
     ANSWERED = "answered"  # reply, waited_s, verdict (action or "none: …")

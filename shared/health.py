@@ -2,6 +2,7 @@
 
 healthz: the process serves its event loop. readyz: 200 while all its conditions hold, else 503 naming those that don't;
 a condition that raises does not hold.
+gate: who may connect at all; the others' connections are closed without a word.
 On failure: a request that is not a plain GET gets 405 or 400; a connection has a deadline and ends after one answer.
 """
 
@@ -13,6 +14,8 @@ import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from shared.gate import Gate
+from shared.policy.access import Service
 from shared.settings import HealthSettings
 
 _log = structlog.get_logger()
@@ -26,11 +29,16 @@ class HealthServer:
     """Serves one process's health; port 0 takes a free one (`port` tells which)."""
 
     def __init__(
-        self, settings: HealthSettings, conditions: Conditions, registry: CollectorRegistry = REGISTRY
+        self,
+        settings: HealthSettings,
+        conditions: Conditions,
+        registry: CollectorRegistry = REGISTRY,
+        gate: Gate | None = None,
     ) -> None:
         self._settings = settings
         self._conditions = conditions
         self._registry = registry
+        self._gate = gate
         self._server: asyncio.Server | None = None
 
     @property
@@ -55,6 +63,8 @@ class HealthServer:
         try:
             with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
                 async with asyncio.timeout(_DEADLINE_S):
+                    if not await self._admits(writer):
+                        return
                     status, content_type, body = self._answer(await _request_line(reader))
                     head = (
                         f"HTTP/1.1 {status} {_STATUS[status]}\r\nContent-Type: {content_type}\r\n"
@@ -64,6 +74,12 @@ class HealthServer:
                     await writer.drain()
         finally:
             writer.close()
+
+    async def _admits(self, writer: asyncio.StreamWriter) -> bool:
+        if self._gate is None:
+            return True
+        peer = writer.get_extra_info("peername")
+        return bool(peer) and await self._gate.admits(str(peer[0]), Service.METRICS)
 
     def _answer(self, request: str | None) -> tuple[int, str, bytes]:
         text = "text/plain; charset=utf-8"

@@ -72,6 +72,15 @@ def parse_route(text: str) -> Route:
     return _parse_url(text)
 
 
+def keeps_requiretls(route: Route) -> bool:
+    """Whether delivery keeps what REQUIRETLS asks for on a route.
+
+    RFC 8689 §4.2.1: only over TLS with a verified certificate, to a server that offers REQUIRETLS as well. Delivery
+    verifies no certificate yet, so only routes on which the message never leaves the host keep it.
+    """
+    return route.kind in (RouteKind.MAILDIR, RouteKind.LMTP_SOCKET)
+
+
 def _parse_url(text: str) -> Route:
     url = _URL.match(text)
     if url is None:

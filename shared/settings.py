@@ -58,6 +58,20 @@ class DnsSettings(Section):
     timeout_s: float = Field(5.0, gt=0, le=30)
 
 
+class RedisSettings(Section):
+    """How to reach the Redis that several workers share. `tls = true` verifies its certificate, against `ca_file`
+    where that is set, and else against the system's authorities.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = Field(6379, ge=1, le=65535)
+    db: int = Field(0, ge=0)
+    user: str | None = None
+    password: SecretStr | None = None
+    tls: bool = False
+    ca_file: Path | None = None
+
+
 class HealthSettings(Section):
     """Where `/metrics`, `/healthz` and `/readyz` are served (HTTP, loopback unless told otherwise)."""
 
@@ -73,11 +87,15 @@ class LogSettings(Section):
 
 
 class ServiceSettings(Section):
-    """What each service's settings hold. hostname: the name this host goes by in SMTP and headers."""
+    """What each service's settings hold. hostname: the name this host goes by in SMTP and headers.
+
+    redis: needed where a stage has more than one worker; without it, each counts alone, in memory.
+    """
 
     hostname: Annotated[str, AfterValidator(parse_domain)]
     broker: BrokerSettings
     health: HealthSettings
+    redis: RedisSettings | None = None
     dns: DnsSettings = DnsSettings()
     log: LogSettings = LogSettings()
 
@@ -132,7 +150,7 @@ def _overrides(environ: Mapping[str, str]) -> list[tuple[list[str], str]]:
 
 
 # Settings whose own name ends in `_file`: the variable holds the path itself.
-_REAL_FILE_KEYS = frozenset({"ca_file", "certificate_file", "key_file"})
+_REAL_FILE_KEYS = frozenset({"ca_file", "certificate_file", "client_ca_file", "key_file", "keytab_file"})
 
 
 def _put(values: dict[str, object], keys: list[str], value: str) -> None:

@@ -1,11 +1,13 @@
 """Real engines for the whole test session; each starts when the first test asks for it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.clamd import Clamd
 from tests.rabbit import Rabbit
+from tests.redis import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +32,17 @@ def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
         yield engine
     finally:
         engine.kill()
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """One private Redis, empty; it starts in some 20 ms, so each test has its own."""
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
 
 
 @pytest.fixture(autouse=True)

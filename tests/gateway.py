@@ -263,6 +263,7 @@ class Gateway:
             "console": f'[database]\nurl = "sqlite:///{self._folder / "console.sqlite"}"\n',
         }
         first = {
+            "edge": "allow_root_on_loopback = true\n",
             "content": f"workers = {content_workers}\nprefetch = {prefetch}\n",
             "delivery": f'data_dir = "{self._folder}"\n',
         }
@@ -289,7 +290,7 @@ class Gateway:
 def _policy(routes: Mapping[str, str], limits: str) -> str:
     domains = [f'[domains."{domain}"]\nrecipients = "any"\nroute = "{route}"\n' for domain, route in routes.items()]
     # A load client keeps a connection for as many messages as it likes.
-    return f'[listeners.mx]\npurpose = "inbound"\n[limits]\ncommands = 1000000\n{limits}\n' + "".join(domains)
+    return f'[listeners.mx]\npurpose = "inbound"\n[limits]\ncommands = 1000000\nmessages = 1000000\n{limits}\n' + "".join(domains)
 
 
 def _tree(pid: int) -> list[int]:

@@ -31,12 +31,16 @@ class Holder:
     needs_ca: bool = True
 
 
+# What the stages count together and remember is in one Redis, with one password.
+REDIS = ("redis-password", "redis")
 STAGES = ("edge", "content", "delivery", "console")
 HOLDERS = (
-    Holder("edge", SERVICE_UID, (("broker-password", "broker-edge"), ("loop-key", "loop-key"))),
-    Holder("content", SERVICE_UID, (("broker-password", "broker-content"),)),
-    Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"),)),
-    Holder("console", SERVICE_UID, (("broker-password", "broker-console"), ("monitor-password", "broker-monitor"))),
+    Holder("edge", SERVICE_UID, (("broker-password", "broker-edge"), REDIS, ("loop-key", "loop-key"))),
+    Holder("content", SERVICE_UID, (("broker-password", "broker-content"), REDIS)),
+    Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"), REDIS)),
+    Holder(
+        "console", SERVICE_UID, (("broker-password", "broker-console"), REDIS, ("monitor-password", "broker-monitor"))
+    ),
     Holder(
         "installer",
         SERVICE_UID,

@@ -13,7 +13,10 @@ from services.console.database import Database
 from services.console.recorder import Recorder
 from services.console.settings import ConsoleSettings
 from shared.broker.connect import Link
+from shared.broker.in_force import PolicyInForce
+from shared.gate import Gate
 from shared.health import HealthServer
+from shared.state.open import open_state
 
 _log = structlog.get_logger()
 _WATCH_EVERY_S = 5.0
@@ -30,13 +33,17 @@ async def run(settings: ConsoleSettings) -> int:
     database = Database(settings.database.url.get_secret_value())
     link = Link(settings.broker, "gatepost-console-recorder")
     recorder = Recorder(link, database)
+    state = open_state(settings.redis) if settings.redis else None
+    gate = Gate(PolicyInForce(link), state)
     migrated = asyncio.Event()
     conditions = {
         "database": lambda: migrated.is_set() and recorder.database_works,
         "broker": lambda: link.is_up,
         "consuming": lambda: recorder.is_consuming,
     }
-    health = HealthServer(settings.health, conditions)
+    health = HealthServer(settings.health, conditions, gate=gate)
+    if state is not None:
+        await state.start()
     await health.start()
     try:
         return await _record_until(stop, database, link, recorder, migrated)
@@ -44,6 +51,8 @@ async def run(settings: ConsoleSettings) -> int:
         await recorder.close()
         await link.close()
         await health.close()
+        if state is not None:
+            await state.close()
         await database.close()
 
 

@@ -150,6 +150,8 @@ def _fold(row: EventRow, facts: dict[str, Json], summaries: dict[str, Summary]) 
         summary.reach(_answered(facts), at)
     elif kind == "judged":
         summary.verdict = _worst(facts.get("verdicts")) or summary.verdict
+    elif kind == "banned":
+        summary.client = client_address(facts.get("client"))
     elif kind == "dsn-sent":
         _adopt(row, facts.get("dsn_id"), summaries)
 

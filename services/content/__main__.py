@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from services.content.settings import ContentSettings
-from services.content.workers import Workers
+from services.content.workers import workers
 from shared.errors import SettingsError
 from shared.logs import configure_logs
 from shared.settings import load_settings
@@ -18,7 +18,7 @@ def main() -> int:
         print(f"content: {error}", file=sys.stderr)
         return 2
     configure_logs("content", settings.log)
-    asyncio.run(Workers(settings).run())
+    asyncio.run(workers(settings).run())
     return 0
 
 

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 import structlog
 
-from services.content.auth.message import Message, split_message
 from services.content.auth.proof import proved_by
 from services.content.auth.results import AuthResult, authentication_results
 from services.content.checks.antivirus import Engine, check_antivirus
 from services.content.checks.dkim import check_dkim, dkim_finding
 from services.content.checks.dmarc import check_dmarc, dmarc_finding
-from services.content.checks.spf import check_spf, spf_finding
+from services.content.checks.spf import spf_finding
 from services.content.checks.structure import check_structure
 from services.content.finding import Finding, unsure
 from services.content.headers import results_field, without_forged_results
+from shared.auth.message import Message, split_message
+from shared.auth.spf_check import check_spf
 from shared.dns.answer import Resolver
 from shared.dns.replay import replay
 from shared.envelope import Direction, Envelope, Proof
@@ -102,7 +103,8 @@ class Examiner:
         return _Authenticity(tuple(unsure(check, "temperror", cause) for check in checks), fields)
 
     async def _authenticate(self, envelope: Envelope, message: Message, rules: list[Checks]) -> _Authenticity:
-        spf = await check_spf(self._resolver, envelope, self._authserv_id)
+        client = envelope.client
+        spf = await check_spf(self._resolver, client.address, client.helo, envelope.sender, self._authserv_id)
         dkim = await check_dkim(self._resolver, message)
         dmarc = await check_dmarc(self._resolver, message, spf, dkim)
         proof = await replay(self._resolver, lambda lookup: proved_by(envelope.sender, spf, dkim, dmarc, lookup))

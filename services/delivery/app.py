@@ -1,4 +1,4 @@
-"""The delivery service, wired (I/O): links, policy, resolver, hops, consumer, health; and its orderly end.
+"""The delivery service, wired (I/O): links, policy, resolver, hops, consumers, health; and its orderly end.
 
 On SIGTERM: takes no more messages, finishes what is under way within 20 s, leaves the rest to the broker (at once what
 still waits for a hop to answer), exits 0.
@@ -17,8 +17,10 @@ from services.delivery.consumer import DeliveryConsumer
 from services.delivery.courier import Courier
 from services.delivery.hops import Hops
 from services.delivery.mx import Exchangers
+from services.delivery.prober import Prober
 from services.delivery.settings import DeliverySettings
 from services.delivery.settle import Settlement
+from services.delivery.verify import PREFETCH, VerifyConsumer
 from shared.broker.connect import Link
 from shared.broker.consume import Consumer
 from shared.broker.events import EventSender
@@ -27,7 +29,9 @@ from shared.broker.publish import Publisher
 from shared.broker.topology import Queue
 from shared.dns.open import open_resolver
 from shared.event import Stage
+from shared.gate import Gate
 from shared.health import HealthServer
+from shared.state.open import open_state
 
 _log = structlog.get_logger()
 _DRAIN_S = 20.0
@@ -42,6 +46,8 @@ class DeliveryService:
     def __init__(self, settings: DeliverySettings) -> None:
         self._publishing = Link(settings.broker, "delivery-publish")
         self._consuming = Link(settings.broker, "delivery-consume")
+        # Apart from the mail's, so that nothing about questions can stop mail.
+        self._verifying = Link(settings.broker, "delivery-verify")
         publisher = Publisher(self._publishing)
         # The policy comes on the publishing link, so that consuming need not begin before it is known.
         self._in_force = PolicyInForce(self._publishing)
@@ -69,6 +75,9 @@ class DeliveryService:
             memory_bytes=settings.memory_bytes,
         )
         self._consumer = Consumer(self._consuming, Queue.DELIVERY.value, settings.prefetch, handler.handle)
+        verify = VerifyConsumer(Prober(self._courier, self._hops), publisher, self._in_force)
+        self._questions = Consumer(self._verifying, Queue.VERIFY.value, PREFETCH, verify.handle)
+        self._state = open_state(settings.redis) if settings.redis else None
         self.health = HealthServer(
             settings.health,
             {
@@ -76,10 +85,13 @@ class DeliveryService:
                 "publishing": lambda: self._publishing.is_up,
                 "consuming": lambda: self._consumer.is_consuming,
             },
+            gate=Gate(self._in_force, self._state),
         )
 
     async def run(self, stop: asyncio.Event) -> int:
         """Serve until `stop` is set; return the process's exit code."""
+        if self._state is not None:
+            await self._state.start()
         await self.health.start()
         self._publishing.start()
         self._events.start()
@@ -98,6 +110,7 @@ class DeliveryService:
     async def _consume_once_ready(self) -> None:
         await self._in_force.wait_known()
         self._consuming.start()
+        self._verifying.start()
 
     async def _watch(self) -> None:
         fine_at = time.monotonic()
@@ -109,16 +122,19 @@ class DeliveryService:
 
     async def _end(self) -> None:
         _log.info("draining", under_way=self._consumer.busy)
-        draining = asyncio.create_task(self._consumer.drain(_DRAIN_S))
+        draining = asyncio.gather(self._consumer.drain(_DRAIN_S), self._questions.drain(_DRAIN_S))
         while not draining.done():
             self._courier.give_up_connecting()
             await asyncio.wait({draining}, timeout=_GIVE_UP_EVERY_S)
         self._hops.close()
         await self._events.close()
         await self._consuming.close()
+        await self._verifying.close()
         await self._publishing.close()
         await self._resolver.close()
         await self.health.close()
+        if self._state is not None:
+            await self._state.close()
         self._courier.close()
         _log.info("ended", left_to_the_broker=self._consumer.busy)
 

@@ -111,25 +111,24 @@ class Courier:
 
     async def _on_a_new_session(self, errand: _Errand) -> Attempt:
         failure: HopUnreachable | None = None
-        for target in await self._targets(errand.hop):
+        for target in await self.targets(errand.hop):
             if asyncio.get_running_loop().time() >= errand.deadline:
                 break
             try:
-                session = await self._open(target, errand)
+                session = await self.open(target, errand.rules.connect_timeout_s, errand.deadline)
             except HopUnreachable as error:
                 failure = error
                 continue
             return await self._on(session, errand)
         return _unreachable(errand.envelope, failure)
 
-    async def _open(self, target: Target, errand: _Errand) -> Session:
+    async def open(self, target: Target, connect_timeout_s: float, deadline: float) -> Session:
+        """Return a new session with a host. deadline: loop time. Raises HopUnreachable."""
         task = asyncio.current_task()
         assert task is not None
         self._connecting.add(task)
         try:
-            return await open_session(
-                target, self._our_name, errand.rules.connect_timeout_s, errand.deadline, self._source_address
-            )
+            return await open_session(target, self._our_name, connect_timeout_s, deadline, self._source_address)
         finally:
             self._connecting.discard(task)
 
@@ -149,7 +148,8 @@ class Courier:
             hop_failed=_loss(outcomes),
         )
 
-    async def _targets(self, hop: Hop) -> list[Target]:
+    async def targets(self, hop: Hop) -> list[Target]:
+        """Return whom to connect to for a hop, in order; at least one. Raises DnsTemporary, NoHost."""
         route = hop.route
         if route.kind is RouteKind.MX:
             return await self._exchangers.targets(hop.domain)

@@ -63,12 +63,15 @@ class Gate:
         """Whether it has taken messages and is not failing."""
         return self._earned > FIRST_PLACES and not self._failures
 
-    async def enter(self, places: int) -> None:
-        """Take a place, waiting shortly if need be. places: the policy's bound. Raises Busy."""
+    async def enter(self, places: int, keep_free: int = 0) -> None:
+        """Take a place, waiting shortly if need be. Raises Busy.
+
+        places: the policy's bound. keep_free: how many of them, but for one, are left to others.
+        """
         now = self._clock()
         if now < self._shut_until:
             raise self._shut(places, now)
-        if self.busy < self._places(places) and not self._waiting:
+        if self.busy < max(1, self._places(places) - keep_free) and not self._waiting:
             self._begin(now)
             return
         expected_s = (len(self._waiting) + 1) * self._took_s / self._places(places)
@@ -88,6 +91,11 @@ class Gate:
             self._shut_until = 0.0
             self._earned = min(places, self._earned + 1)
             self._took_s += 0.1 * (took_s - self._took_s)
+        self._admit(places)
+
+    def withdraw(self, places: int) -> None:
+        """Give the place back, with nothing learned of the hop."""
+        self.busy -= 1
         self._admit(places)
 
     def _places(self, places: int) -> int:

@@ -17,3 +17,4 @@ REPEATED_ACKS = Counter(
     "gatepost_delivery_repeated_acks_total", "Redelivered messages that were delivered before, so only acknowledged"
 )
 UNDER_WAY = Gauge("gatepost_delivery_under_way", "Messages being handled")
+PROBES = Counter("gatepost_delivery_probes_total", "Recipients asked for on behalf of edge, by result", ["result"])

@@ -33,3 +33,10 @@ class Delivered(Protocol):
 
     async def ack(self) -> None:
         """Say that it is done."""
+
+
+class AnswerPublisher(Protocol):
+    """Publishing without a confirm what is asked for again if it gets lost. Raises PublishError."""
+
+    async def send(self, exchange: str, key: str, body: bytes, *, message_type: str, deadline_s: float) -> None:
+        """Send it."""

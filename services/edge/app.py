@@ -2,7 +2,7 @@
 
 On failure: ends with SettingsError or OSError where it cannot start; exits 1 where its reply queue has been dead for so
 long that only a fresh start can help (`_STUCK_S`). SIGTERM and SIGINT drain: no new connections, what is under way is
-finished, exit 0.
+finished, exit 0. SIGHUP reads the certificates again.
 """
 
 import asyncio
@@ -16,13 +16,17 @@ from aio_pika.abc import AbstractConnection
 
 from services.edge import metrics
 from services.edge.auth.accounts import Accounts
-from services.edge.auth.verify import PasswordVerifier
+from services.edge.auth.authenticator import Authenticator
+from services.edge.auth.kerberos import Kerberos
+from services.edge.defences import Defences
+from services.edge.directory import Directory
 from services.edge.handler import EdgeHandler
 from services.edge.handover import Handover
 from services.edge.heartbeats import Heartbeats
 from services.edge.limits import ByteBudget, Sessions
 from services.edge.listeners import Listeners
 from services.edge.settings import EdgeSettings
+from services.edge.sockets import Sockets
 from services.edge.verdicts import Verdicts
 from shared.broker.connect import Link
 from shared.broker.consume import ReplyQueue, StreamReader
@@ -30,23 +34,33 @@ from shared.broker.events import EventSender
 from shared.broker.in_force import PolicyInForce
 from shared.broker.publish import Publisher
 from shared.broker.topology import Exchange, Queue
+from shared.dns.open import open_resolver
 from shared.errors import SettingsError
 from shared.event import Stage
+from shared.gate import Gate
 from shared.health import HealthServer
 from shared.policy import Policy
+from shared.state.open import open_state
 
 _log = structlog.get_logger()
 _WATCH_S = 1.0
 _STUCK_S = 30.0
 _SAID_TIMEOUT_S = 5.0
+_LEARN_TIMEOUT_S = 2.0
 
 
 class Edge:
-    """All parts of one edge process."""
+    """All parts of one edge process.
 
-    def __init__(self, settings: EdgeSettings) -> None:
+    on_ready: called each second with whether it is ready, instead of serving health itself (a parent does that).
+    """
+
+    def __init__(
+        self, settings: EdgeSettings, sockets: Sockets, on_ready: Callable[[bool], None] | None = None
+    ) -> None:
         self._settings = settings
         self._stop = asyncio.Event()
+        self._on_ready = on_ready
         # Alarms of the broker hold publishers back: what is consumed has a connection of its own.
         self.publishing = Link(settings.broker, "edge-publish")
         self.consuming = Link(settings.broker, "edge-consume")
@@ -62,7 +76,6 @@ class Edge:
         self._replies = ReplyQueue(self.consuming, "edge", Exchange.VERDICT, process_key, self.verdicts.on_judgement)
         ReplyQueue(self.consuming, "edge", Exchange.HEARTBEAT, None, self.verdicts.on_heartbeat)
         self.consuming.on_up(self._listen_to_content)
-        self._verifier = PasswordVerifier(accounts)
         self.budget = ByteBudget(0)
         self.sessions = Sessions()
         handover = Handover(
@@ -72,18 +85,41 @@ class Edge:
             events=self._events,
             verdicts=self.verdicts,
         )
+        self._directory = Directory(settings.ldap) if settings.ldap else None
+        self.defences = Defences(
+            hostname=settings.hostname.lower(),
+            policy=self._policy,
+            events=self._events,
+            publisher=publisher,
+            process_key=process_key,
+            resolver=open_resolver(settings.dns),
+            state=open_state(settings.redis),
+            directory=self._directory,
+            country_database=settings.country_database,
+        )
+        ReplyQueue(self.consuming, "edge", Exchange.VERIFIED, process_key, self.defences.verification.on_answer)
+        loop_key = _loop_key(settings)
+        self._authenticator = Authenticator(
+            accounts,
+            hostname=settings.hostname.lower(),
+            secret=loop_key,
+            directory=self._directory,
+            kerberos=Kerberos(settings.kerberos, settings.hostname) if settings.kerberos else None,
+            watch=self.defences.throttle,
+        )
         handler = EdgeHandler(
             hostname=settings.hostname.lower(),
-            loop_key=_loop_key(settings),
+            loop_key=loop_key,
             policy=self._policy,
             handover=handover,
-            events=self._events,
-            verifier=self._verifier,
+            defences=self.defences,
+            authenticator=self._authenticator,
             budget=self.budget,
             broker_takes=self._broker_takes,
         )
-        self.listeners = Listeners(settings.listeners, handler, self.sessions)
-        self.health = HealthServer(settings.health, self._conditions())
+        self.listeners = Listeners(settings.listeners, handler, self.sessions, sockets)
+        gate = Gate(self._policy, self.defences.state)
+        self.health = HealthServer(settings.health, self._conditions(), gate=gate)
 
     async def _listen_to_content(self, _connection: AbstractConnection) -> None:
         self._heartbeats.listen(asyncio.get_running_loop().time())
@@ -103,6 +139,7 @@ class Edge:
         """Serve until told to stop; return the exit code."""
         for sign in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(sign, self.request_stop)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.listeners.reload_certificates)
         await self.start()
         return await self.serve()
 
@@ -128,7 +165,9 @@ class Edge:
 
     async def start(self) -> None:
         """Begin to connect, and serve health; the listeners open with the first policy."""
-        await self.health.start()
+        if self._on_ready is None:
+            await self.health.start()
+        await self.defences.start()
         self._events.start()
         self.publishing.start()
         self.consuming.start()
@@ -141,8 +180,11 @@ class Edge:
         if not await self.sessions.drain(self._settings.drain_timeout_s):
             _log.warning("sessions-cut-off", sessions=len(self.sessions))
         await self.verdicts.close(_SAID_TIMEOUT_S)
+        await self.defences.close(_LEARN_TIMEOUT_S)
         await self._events.close()
-        self._verifier.close()
+        self._authenticator.close()
+        if self._directory:
+            self._directory.close()
         for link in (self.consuming, self.publishing):
             await link.close()
         await self.health.close()
@@ -157,6 +199,7 @@ class Edge:
         while True:
             policy = await self._changed.get()
             self.budget.limit = policy.limits.in_flight_bytes
+            self.defences.follow(policy)
             try:
                 await self.listeners.follow(policy)
             except (OSError, SettingsError) as error:
@@ -171,6 +214,9 @@ class Edge:
         while True:
             await asyncio.sleep(_WATCH_S)
             self._measure(asyncio.get_running_loop().time())
+            self.listeners.look_at_certificates()
+            if self._on_ready is not None:
+                self._on_ready(self.is_ready)
             if not self.consuming.is_up:
                 # The broker is away: the link goes on trying, and a fresh start would do no better.
                 continue

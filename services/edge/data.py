@@ -3,7 +3,7 @@
 Owns: `Content`, which keeps the octets within a size and a budget; `DotReader` for DATA, `PieceReader` for BDAT.
 Output: the message with CRLF line ends alone, or the `Flaw` for which it cannot be taken. After a flaw nothing is kept,
 and the rest is swallowed up to the end, so that the client's next command is found where the standard says it is.
-Standards: RFC 5321 §4.1.1.4 and §4.5.2, RFC 3030 (BDAT), RFC 1870 §6.
+Standards: RFC 5321 §4.1.1.4, §4.5.2 and §4.5.3.1.6 (length of lines), RFC 3030 (BDAT), RFC 1870 §6.
 """
 
 from enum import StrEnum
@@ -12,6 +12,8 @@ from typing import Protocol
 # Memory is taken from the budget in steps, so that a small message asks once.
 STEP_BYTES = 65_536
 _END = b"\r\n.\r\n"
+# RFC 5321 §4.5.3.1.6: 1000 octets with CRLF, not counting a dot that was stuffed.
+LONGEST_LINE = 998
 
 
 class Flaw(StrEnum):
@@ -21,6 +23,7 @@ class Flaw(StrEnum):
     NO_ROOM = "no-room"
     BARE_LINE_END = "bare-cr-or-lf"
     NUL = "nul"
+    LONG_LINE = "long-line"
 
 
 class Budget(Protocol):
@@ -36,16 +39,20 @@ class Budget(Protocol):
 class Content:
     """The octets of one message. head: our own trace fields, which stand first and do not count.
 
+    longest_line: octets that a line may have without its CRLF, or None for any.
     reserved: what it has taken from the budget; a message that is only swallowed gives it back at once.
     """
 
-    def __init__(self, head: bytes, limit: int, budget: Budget) -> None:
+    def __init__(self, head: bytes, limit: int, budget: Budget, longest_line: int | None = None) -> None:
         self.octets = bytearray(head)
         self.flaw: Flaw | None = None
         self.reserved = 0
         self.head_size = len(head)
         self._limit = limit
         self._budget = budget
+        self._longest_line = longest_line
+        # Octets of the line that has not ended yet.
+        self._begun = 0
 
     @property
     def size(self) -> int:
@@ -78,12 +85,22 @@ class Content:
             return Flaw.BARE_LINE_END
         if b"\0" in octets:
             return Flaw.NUL
+        if self._longest_line is not None and self._has_long_line(octets, self._longest_line):
+            return Flaw.LONG_LINE
         if total > self.reserved:
             step = max(STEP_BYTES, total - self.reserved)
             if not self._budget.reserve(step):
                 return Flaw.NO_ROOM
             self.reserved += step
         return None
+
+    def _has_long_line(self, octets: bytes, most: int) -> bool:
+        """Whether a line is too long, by leaps from line end to line end as far apart as they may be."""
+        at, begun = 0, self._begun
+        while (end := octets.rfind(b"\r\n", at, at + most - begun + 2)) >= 0:
+            at, begun = end + 2, 0
+        self._begun = begun + len(octets) - at
+        return self._begun > most
 
 
 class DotReader:

@@ -1,44 +1,38 @@
-"""What edge decides about sessions, commands and messages.
+"""What edge decides about commands and messages.
 
-Owns: applying the rules of `decide/` by the policy in force, and giving each refusal its id and its event.
+Owns: applying the rules of `decide/` by the policy in force, and asking those who know more: counts, recipients, the
+greylist. Whether a client gets a session at all is `admission`'s.
 Output: the reply of a refusal, or None; for a whole message always the final reply.
 """
 
 import time
 from collections.abc import Callable
-from ipaddress import ip_address
 
-import structlog
-
-from services.edge import metrics
-from services.edge.auth.verify import PasswordVerifier
-from services.edge.data import Content
+from services.edge.auth.authenticator import Authenticator
+from services.edge.data import LONGEST_LINE, Content
 from services.edge.decide.loop import judge_loop
-from services.edge.decide.recipient import complete, judge_recipient
+from services.edge.decide.recipient import NOT_VERIFIED, complete, judge_known, judge_recipient
 from services.edge.decide.refusal import Refusal, RefusalReason, refuse
+from services.edge.decide.requiretls import judge_requiretls
 from services.edge.decide.sender import judge_client, judge_sender
 from services.edge.decide.size import judge_declared_size, refusal_of
+from services.edge.defences import Defences
 from services.edge.handover import Handover, Message
 from services.edge.header import HeaderFacts, read_header
 from services.edge.limits import ByteBudget
 from services.edge.session import Session, Transaction
 from services.edge.trace import head
 from shared.address import Address
-from shared.broker.ports import EventsPort, PolicyPort
-from shared.event import EventKind
+from shared.broker.ports import PolicyPort
 from shared.ids import new_id
 from shared.policy import Listener, Policy, Purpose
+from shared.policy.client import in_networks, plain_ip
+from shared.policy.domain import is_always_taken
 from shared.reply import Reply
 from shared.wire import EnvelopeTooLarge
 
-_log = structlog.get_logger()
-
-_TOO_MANY_CONNECTIONS = refuse(
-    RefusalReason.TOO_MANY_CONNECTIONS, 421, "4.7.0", "Too many connections, try again later"
-)
 _NO_BROKER = refuse(RefusalReason.BROKER_UNAVAILABLE, 421, "4.3.2", "Service not available, try again later")
 _NO_BROKER_NOW = refuse(RefusalReason.BROKER_UNAVAILABLE, 451, "4.3.2", "Service not available, try again later")
-_ENDING = refuse(RefusalReason.SHUTTING_DOWN, 421, "4.3.2", "Service shutting down, try again later")
 _ENVELOPE_TOO_LARGE = refuse(RefusalReason.ENVELOPE_TOO_LARGE, 452, "4.5.3", "Too many recipients for one message")
 
 
@@ -52,17 +46,20 @@ class EdgeHandler:
         loop_key: bytes,
         policy: PolicyPort,
         handover: Handover,
-        events: EventsPort,
-        verifier: PasswordVerifier,
+        defences: Defences,
+        authenticator: Authenticator,
         budget: ByteBudget,
         broker_takes: Callable[[], bool],
     ) -> None:
         self.hostname = hostname
-        self.verifier = verifier
+        self.authenticator = authenticator
+        self.admission = defences.admission
+        self.refuse = defences.refusals.of_command
+        self.refuse_session = defences.refusals.of_session
+        self._defences = defences
         self._loop_key = loop_key
         self._policy = policy
         self._handover = handover
-        self._events = events
         self._budget = budget
         self._broker_takes = broker_takes
 
@@ -79,89 +76,62 @@ class EdgeHandler:
 
     def is_proxy(self, rules: Listener, address: str) -> bool:
         """Whether connections from an address must begin with a PROXY header."""
-        ip = ip_address(address)
-        return any(ip in network for network in rules.proxy_from)
+        return in_networks(rules.proxy_from, plain_ip(address))
 
-    def judge_session(self, open_sessions: int, *, draining: bool) -> Refusal | None:
-        """Return why no session is begun, or None. open_sessions: this one included."""
-        if draining:
-            return _ENDING
-        if open_sessions > self.policy.limits.connections:
-            return _TOO_MANY_CONNECTIONS
+    def why_no_session(self) -> Refusal | None:
+        """Return why no session can be begun now, whoever comes."""
         return None if self._broker_takes() else _NO_BROKER
-
-    def refuse_session(self, session: Session, refusal: Refusal) -> Reply:
-        """Note that a session is refused or ended, and return the last reply."""
-        refusal_id = new_id()
-        reply = refusal.reply_with(refusal_id)
-        metrics.REFUSALS.labels(refusal.reason.value).inc()
-        self._events.tell(
-            refusal_id,
-            EventKind.SESSION_REFUSED,
-            client=session.address,
-            listener=session.listener,
-            reply=str(reply),
-            reason=refusal.reason.value,
-        )
-        _log.info("session-refused", id=refusal_id, client=session.address, reason=refusal.reason.value)
-        return reply
 
     # ---- commands
 
-    def handle_MAIL(self, session: Session, sender: str, declared_size: int) -> Reply | None:  # noqa: N802
+    async def handle_MAIL(self, session: Session, sender: str, declared_size: int) -> Reply | None:  # noqa: N802
         """Return why MAIL is refused, or None, by the policy in force now."""
         policy = self.policy
-        session.rules = policy.listeners.get(session.listener, session.rules)
-        session.on_relay_list = session.rules.purpose is not Purpose.SUBMISSION and _listed(policy, session.address)
+        _follow(session, policy)
+        # RFC 6409 §4.3: on a submission listener nothing but the login counts.
+        listed = session.rules.purpose is not Purpose.SUBMISSION or session.account is not None
+        session.relay_proof = policy.relay.proof(session.client, sender) if listed else None
         refusal = (
             (None if self._broker_takes() else _NO_BROKER_NOW)
             or judge_client(session)
             or judge_sender(session, sender)
-            or judge_declared_size(declared_size, policy.limits.message_size_bytes, self._budget.room)
+            or judge_declared_size(declared_size, session.limits.message_size_bytes, self._budget.room)
+            or await self._defences.counting.at_mail(session, sender, declared_size, policy)
         )
         return self.refuse(session, "MAIL", refusal, sender=sender) if refusal else None
 
-    def handle_RCPT(self, session: Session, tx: Transaction, address: Address) -> tuple[Address, Reply | None]:  # noqa: N802
+    async def handle_RCPT(  # noqa: N802
+        self, session: Session, tx: Transaction, address: Address
+    ) -> tuple[Address, Reply | None]:
         """Return the recipient with its domain, and why it is refused, if it is."""
         policy = self.policy
         address = complete(address, policy, self.hostname)
-        refusal = judge_recipient(session, policy, address, len(tx.recipients))
+        refusal = await self._judge_recipient(session, policy, tx, address)
         if refusal is None:
             return address, None
         return address, self.refuse(session, "RCPT", refusal, sender=tx.sender or "", recipient=str(address))
 
-    def refuse(
-        self,
-        session: Session,
-        command: str,
-        refusal: Refusal,
-        *,
-        refusal_id: str | None = None,
-        sender: str = "",
-        recipient: str = "",
-        login: str | None = None,
-    ) -> Reply:
-        """Note that a command is refused, and return the reply with the id that tells why."""
-        refusal_id = refusal_id or new_id()
-        reply = refusal.reply_with(refusal_id)
-        metrics.REFUSALS.labels(refusal.reason.value).inc()
-        self._events.tell(
-            refusal_id,
-            EventKind.COMMAND_REFUSED,
-            client=session.address,
-            listener=session.listener,
-            helo=session.host_name,
-            command=command,
-            sender=sender,
-            recipient=recipient,
-            reply=str(reply),
-            reason=refusal.reason.value,
-            login=login or session.login,
+    async def _judge_recipient(
+        self, session: Session, policy: Policy, tx: Transaction, address: Address
+    ) -> Refusal | None:
+        sender, rules, defences = tx.sender or "", policy.domains.get(address.domain), self._defences
+        refusal = judge_recipient(session, policy, tx, address)
+        if refusal is not None and refusal is not NOT_VERIFIED:
+            return refusal
+        if session.held_against is not None and not session.may_relay and not is_always_taken(address.local_part):
+            return session.held_against
+        if tx.requiretls and (not_kept := judge_requiretls(policy.route_of(address.domain))):
+            return not_kept
+        return (
+            await defences.counting.at_rcpt(session, sender, str(address), policy)
+            or await defences.greylist.judge(session, sender, str(address), policy)
+            # The dearest question last; it is asked for nobody who will not get in.
+            or (
+                judge_known(await defences.recipients.knows(session, rules, address))
+                if refusal is NOT_VERIFIED and rules is not None
+                else None
+            )
         )
-        _log.info(
-            "command-refused", id=refusal_id, client=session.address, command=command, reason=refusal.reason.value
-        )
-        return reply
 
     # ---- messages
 
@@ -169,27 +139,35 @@ class EdgeHandler:
         """Begin to receive a message: it has its id and our trace fields from here on."""
         message_id, received_at = new_id(), time.time()
         fields = head(message_id, self.hostname, session, tx, received_at=received_at, loop_key=self._loop_key)
-        content = Content(fields, self.policy.limits.message_size_bytes, self._budget)
+        longest_line = LONGEST_LINE if session.limits.long_lines == "refuse" else None
+        content = Content(fields, session.limits.message_size_bytes, self._budget, longest_line)
         return Message(message_id, received_at, content)
 
     async def handle_DATA(self, session: Session, tx: Transaction, message: Message) -> Reply:  # noqa: N802
         """Take a whole message, or say why not. Returns the final reply."""
+        policy, content = self.policy, message.content
         try:
-            facts = read_header(message.content.octets, message.content.head_size)
-            if refusal := self._judge_message(tx, message, facts):
+            facts = read_header(content.octets, content.head_size)
+            refusal = self._judge_message(session, tx, message, facts) or await self._defences.counting.at_end(
+                session, tx, len(content.octets) - content.head_size, policy
+            )
+            if refusal is not None:
                 return self._refuse_message(session, tx, message, refusal)
             try:
-                return await self._handover.hand_on(session, tx, message, facts)
+                answer = await self._handover.hand_on(session, tx, message, facts)
             except EnvelopeTooLarge:
                 return self._refuse_message(session, tx, message, _ENVELOPE_TOO_LARGE)
         finally:
-            message.content.close()
+            content.close()
+        addresses = [recipient.address for recipient in tx.recipients]
+        self._defences.greylist.learn(session, tx.sender or "", addresses, answer.action, policy)
+        return answer.reply
 
-    def _judge_message(self, tx: Transaction, message: Message, facts: HeaderFacts) -> Refusal | None:
+    def _judge_message(self, session: Session, tx: Transaction, message: Message, facts: HeaderFacts) -> Refusal | None:
         if message.content.flaw is not None:
             return refusal_of(message.content.flaw)
         recipients = [recipient.address for recipient in tx.recipients]
-        return judge_loop(facts, recipients, self.policy.limits.received_fields, self._loop_key)
+        return judge_loop(facts, recipients, session.limits.received_fields, self._loop_key)
 
     def _refuse_message(self, session: Session, tx: Transaction, message: Message, refusal: Refusal) -> Reply:
         return self.refuse(
@@ -202,5 +180,8 @@ class EdgeHandler:
         )
 
 
-def _listed(policy: Policy, address: str) -> bool:
-    return bool(policy.relay.networks) and policy.relay.allows(address)
+def _follow(session: Session, policy: Policy) -> None:
+    """Have a session go by a policy that has changed since it began."""
+    rules = policy.listeners.get(session.listener, session.rules)
+    if rules is not session.rules:
+        session.rules, session.limits = rules, rules.limits

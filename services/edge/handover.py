@@ -18,10 +18,11 @@ from services.edge.header import HeaderFacts
 from services.edge.ports import PublisherPort
 from services.edge.session import Session, Transaction
 from services.edge.verdicts import Verdicts
+from services.edge.waiting import Answer
 from shared.broker.ports import EventsPort, PolicyPort
 from shared.broker.publish import PublishError, PublishFailure
 from shared.broker.topology import LARGE_BYTES, Exchange, content_key
-from shared.envelope import Body, Client, Direction, Envelope, Proof
+from shared.envelope import Body, Client, Direction, Envelope
 from shared.errors import LOCAL_ERROR
 from shared.event import EventKind
 from shared.reply import Reply
@@ -55,8 +56,8 @@ class Handover:
         # AMQP frames copy a message several times over: large ones go one after the other.
         self._one_large = asyncio.Lock()
 
-    async def hand_on(self, session: Session, tx: Transaction, message: Message, facts: HeaderFacts) -> Reply:
-        """Publish, wait for the verdict, return the final reply. Raises EnvelopeTooLarge; nothing is published then."""
+    async def hand_on(self, session: Session, tx: Transaction, message: Message, facts: HeaderFacts) -> Answer:
+        """Publish, wait for the verdict, return the final answer. Raises EnvelopeTooLarge; nothing is published then."""
         envelope = _envelope(session, tx, message)
         token = secrets.token_hex(16)
         headers = mail_headers(envelope, ReplyTo(self._process_key, token))
@@ -69,16 +70,17 @@ class Handover:
             reply = Reply(error.reply.code, error.reply.enhanced, f"{error.reply.text} [{message.id}]")
             self._verdicts.settle(message.id, reply, f"none: not stored ({error.kind})")
             _log.warning("message-not-stored", id=message.id, cause=error.reason)
-            return self._answered(message.id, reply, f"none: not stored ({error.kind})", started)
+            return self._answered(Answer(message.id, reply, f"none: not stored ({error.kind})"), started)
         except BaseException:
             self._verdicts.settle(message.id, LOCAL_ERROR, "none: not stored")
             raise
         # It is safe: neither memory nor budget is held while the verdict is awaited.
         message.content.close()
         answer = await self._verdicts.confirmed(message.id, self._policy.policy.verdict.deadline_s)
-        return self._answered(message.id, answer.reply, answer.verdict, started)
+        return self._answered(answer, started)
 
-    def _answered(self, message_id: str, reply: Reply, verdict: str, started: float) -> Reply:
+    def _answered(self, answer: Answer, started: float) -> Answer:
+        message_id, reply, verdict = answer.id, answer.reply, answer.verdict
         waited_s = time.monotonic() - started
         metrics.WAITED.observe(waited_s)
         metrics.ANSWERS.labels(verdict, reply.code).inc()
@@ -88,7 +90,7 @@ class Handover:
         # A line per accepted message costs a tenth of edge's time, and says what the trace says: at level debug only.
         log = _log.debug if reply.positive else _log.info
         log("message-answered", id=message_id, code=reply.code, verdict=verdict, waited_s=round(waited_s, 4))
-        return reply
+        return answer
 
     async def _publish(self, message: Message, headers: dict[str, str]) -> None:
         size, octets = len(message.content.octets), message.content.octets
@@ -136,7 +138,6 @@ class Handover:
 
 def _envelope(session: Session, tx: Transaction, message: Message) -> Envelope:
     outbound = session.may_relay or session.rules.direction is Direction.OUTBOUND
-    proved = Proof.LOGIN if session.account else Proof.RELAY_LIST if session.on_relay_list else None
     octets = message.content.octets
     return Envelope(
         id=message.id,
@@ -148,6 +149,7 @@ def _envelope(session: Session, tx: Transaction, message: Message) -> Envelope:
             port=session.port,
             helo=session.host_name,
             esmtp=session.extended_smtp,
+            name=session.name or None,
             tls=session.tls,
             login=session.login,
         ),
@@ -157,7 +159,8 @@ def _envelope(session: Session, tx: Transaction, message: Message) -> Envelope:
         # Many clients send 8-bit octets without saying so; the next hop is told the truth (RFC 6152 §3).
         body=Body.SEVEN_BIT if octets.isascii() else Body.EIGHT_BIT,
         smtputf8=tx.smtputf8,
+        requiretls=tx.requiretls,
         ret=tx.ret,
         envid=tx.envid,
-        proved=proved,
+        proved=session.relay_proof,
     )

@@ -14,7 +14,10 @@ from shared.reply import Reply
 
 # Beyond this, nothing more is read from the socket until it was worked off.
 HELD_LIMIT_BYTES = 65_536
-# RFC 5321 §4.5.3.1.4 asks for 512 octets, more with extensions (ORCPT alone brings 500).
+# RFC 5321 §4.5.3.1.4 asks for 512 octets at least, and extensions for more: MAIL has 26 with SIZE (RFC 1870 §3), 17
+# with BODY (RFC 6152 §2), 10 with SMTPUTF8 (RFC 6531 §3.1), 11 with REQUIRETLS (RFC 8689 §2), 500 with AUTH (RFC 4954
+# §3), an ORCPT alone 500 (RFC 3461 §4.2). Deliberately one limit above all of these: they are the least that must be
+# taken, not the most that may (RFC 5321 §4.5.3.1), and the names and paths in a line have limits of their own.
 LINE_LIMIT = 4096
 # RFC 4954 §4: 12,288 octets for AUTH.
 AUTH_LINE_LIMIT = 12_288
@@ -46,7 +49,7 @@ class Pausable(Protocol):
 class Inbox:
     """The unread octets of one connection."""
 
-    __slots__ = ("_at", "_loop", "_octets", "_over", "_paused", "_transport", "_waiter")
+    __slots__ = ("_at", "_deaf", "_loop", "_octets", "_over", "_paused", "_transport", "_waiter")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, transport: Pausable) -> None:
         self._loop = loop
@@ -55,7 +58,18 @@ class Inbox:
         self._at = 0
         self._over = False
         self._paused = False
+        self._deaf = False
         self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether octets wait to be read."""
+        return self._at < len(self._octets)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be read."""
+        return self._at >= len(self._octets)
 
     def feed(self, octets: bytes) -> None:
         """Take what came from the socket."""
@@ -64,7 +78,8 @@ class Inbox:
         if len(self._octets) > HELD_LIMIT_BYTES and not self._paused:
             self._paused = True
             self._transport.pause_reading()
-        self._wake()
+        if not self._deaf:
+            self._wake()
 
     def end(self) -> None:
         """Nothing more will come."""
@@ -116,6 +131,18 @@ class Inbox:
             await self._waiter
         finally:
             self._waiter = None
+
+    async def rest(self) -> None:
+        """Wait until `fail` or the end ends it, whatever comes meanwhile."""
+        if self._over:
+            return
+        self._deaf = True
+        try:
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        finally:
+            self._waiter = None
+            self._deaf = False
 
     def reading_on(self, transport: Pausable) -> None:
         """Go on with another transport (TLS), which reads from the beginning."""

@@ -1,8 +1,11 @@
 """What all sessions of this process share: the budget of octets in flight, and how many sessions there are."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from typing import Protocol
+
+from services.edge.decide.admission import Load
 
 # How often deadlines are looked at: one timer for all sessions instead of one per command.
 SWEEP_S = 0.2
@@ -38,6 +41,10 @@ class Timed(Protocol):
 
     deadline: float
 
+    @property
+    def listener(self) -> str:
+        """The name of its listener."""
+
     def expire(self) -> None:
         """Called once its deadline has passed."""
 
@@ -50,10 +57,13 @@ class Sessions:
 
     def __init__(self) -> None:
         self._open: set[Timed] = set()
+        self._of_listener: Counter[str] = Counter()
         self._none = asyncio.Event()
         self._none.set()
         self._timer: asyncio.TimerHandle | None = None
         self.draining = False
+        # How many of them are kept busy on purpose.
+        self.tarpitted = 0
 
     def __len__(self) -> int:
         return len(self._open)
@@ -61,16 +71,22 @@ class Sessions:
     def __iter__(self) -> Iterator[Timed]:
         return iter(tuple(self._open))
 
+    def load(self, listener: str) -> Load:
+        """Return how many sessions there are, in all and of a listener."""
+        return Load(len(self._open), self._of_listener[listener], self.draining)
+
     def add(self, session: Timed) -> None:
         """Note a session that began."""
         self._open.add(session)
+        self._of_listener[session.listener] += 1
         self._none.clear()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SWEEP_S, self._sweep)
 
     def remove(self, session: Timed) -> None:
         """Forget a session that ended."""
-        self._open.discard(session)
+        self._open.remove(session)
+        self._of_listener[session.listener] -= 1
         if not self._open:
             self._none.set()
 

@@ -20,3 +20,7 @@ IN_FLIGHT_BYTES = Gauge("gatepost_edge_in_flight_bytes", "Octets of messages tak
 WAITING = Gauge("gatepost_edge_waiting", "Messages whose verdict is awaited")
 REMEMBERED = Gauge("gatepost_edge_remembered_answers", "4xx and 5xx answers that content can still ask for")
 CONTENT_ALIVE = Gauge("gatepost_edge_content_processes", "Content processes heard lately")
+BACKGROUND_DROPPED = Counter(
+    "gatepost_edge_background_dropped_total", "Small work dropped because too much was waiting"
+)
+TARPITTED = Gauge("gatepost_edge_tarpitted_sessions", "Refused sessions kept busy on purpose")

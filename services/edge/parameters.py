@@ -3,7 +3,7 @@
 Input: the text after the command's keyword, `<path> KEY=VALUE …`. Output: the path's text, `MailParameters`,
 `RcptParameters`.
 Standards: RFC 5321 §4.1.2, RFC 1870 (SIZE), RFC 6152 (BODY), RFC 6531 (SMTPUTF8), RFC 3461 (RET, ENVID, NOTIFY, ORCPT),
-RFC 4954 §5 (AUTH).
+RFC 4954 §5 (AUTH), RFC 8689 §2 (REQUIRETLS).
 On failure: ParameterError with the reply to give.
 """
 
@@ -48,6 +48,7 @@ class MailParameters:
     size: int = 0
     body: Body = Body.SEVEN_BIT
     smtputf8: bool = False
+    requiretls: bool = False
     ret: Ret | None = None
     envid: str | None = None
 
@@ -75,23 +76,23 @@ def decode_xtext(text: str) -> str:
     return _HEXCHAR.sub(lambda matched: chr(int(matched[1], 16)), text)
 
 
-def parse_mail_parameters(text: str, *, dsn: bool, auth: bool) -> MailParameters:
-    """Return what the parameters of MAIL declare. dsn, auth: whether those extensions were offered."""
+def parse_mail_parameters(text: str, *, dsn: bool, auth: bool, requiretls: bool = False) -> MailParameters:
+    """Return what the parameters of MAIL declare. dsn, auth, requiretls: whether those extensions were offered."""
     if not text:
         return _NO_MAIL_PARAMETERS
     given = _split(text)
     size = _take(given, "SIZE", _size) or 0
     body = _take(given, "BODY", _body) or Body.SEVEN_BIT
-    smtputf8 = "SMTPUTF8" in given
-    if smtputf8 and given.pop("SMTPUTF8") is not None:
-        raise ParameterError(501, "5.5.4", "SMTPUTF8 takes no value")
+    smtputf8 = _flag(given, "SMTPUTF8")
+    # RFC 8689 §2: only within TLS, where it was offered; elsewhere it is a parameter like any unknown one.
+    tls_required = requiretls and _flag(given, "REQUIRETLS")
     ret = _take(given, "RET", _ret) if dsn else None
     envid = _take(given, "ENVID", _envid) if dsn else None
     # RFC 4954 §5: AUTH= is taken where AUTH is offered; we trust nobody's word about it and pass none on.
     if auth:
         given.pop("AUTH", None)
     _none_left(given)
-    return MailParameters(size, body, smtputf8, ret, envid)
+    return MailParameters(size, body, smtputf8, tls_required, ret, envid)
 
 
 def parse_rcpt_parameters(text: str, *, dsn: bool) -> RcptParameters:
@@ -126,6 +127,14 @@ def _none_left(given: Mapping[str, str | None]) -> None:
     if given:
         # RFC 5321 §4.1.1.11: unknown parameters are 555.
         raise ParameterError(555, "5.5.4", f"Parameter {next(iter(given))[:40]} not recognized or not implemented")
+
+
+def _flag(given: dict[str, str | None], keyword: str) -> bool:
+    if keyword not in given:
+        return False
+    if given.pop(keyword) is not None:
+        raise ParameterError(501, "5.5.4", f"{keyword} takes no value")
+    return True
 
 
 def _take(given: dict[str, str | None], keyword: str, read: Callable[[str], T]) -> T | None:

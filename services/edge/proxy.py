@@ -1,74 +1,31 @@
-"""The PROXY protocol, version 2 (PURE).
+"""The PROXY protocol's header before a session (PURE): version 1 or 2, and where it ends.
 
-Input: the first octets of a connection from a listed proxy. Output: how many belong to the header, and whom it speaks
-for.
-Standard: the PROXY protocol specification of HAProxy, version 2 (§2.2).
+Owns: `header_length`, which finds the end of a header in what has come so far, and `parse`.
+Input: the first octets of a connection from a listed proxy. Output: whom the header speaks for. Octets behind it are
+the client's and are not looked at.
+Standard: the PROXY protocol specification of HAProxy, §2.
 On failure: ProxyError; the connection is then closed without a word, for no client is to blame.
 """
 
-import struct
-from dataclasses import dataclass
-from ipaddress import ip_address
+from services.edge import proxy_v1, proxy_v2
+from services.edge.proxied import Proxied, ProxyError
 
-SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
-FIXED_BYTES = 16
-# Addresses and what extensions the proxy adds; the field would allow 65,535.
-LENGTH_LIMIT = 4096
-
-_IPV4 = struct.Struct("!4s4sHH")
-_IPV6 = struct.Struct("!16s16sHH")
+__all__ = ["Proxied", "ProxyError", "header_length", "parse"]
 
 
-class ProxyError(ValueError):
-    """Octets that are no PROXY v2 header that we can use."""
+def header_length(octets: bytes) -> int | None:
+    """Return how many of the octets are the header, or None while it is not whole. Raises ProxyError.
 
-
-@dataclass(frozen=True, slots=True)
-class Proxied:
-    """The client behind the proxy."""
-
-    address: str
-    port: int
-
-
-def announced_length(head: bytes) -> int:
-    """Return how many octets follow the fixed 16. Raises ProxyError."""
-    if len(head) < FIXED_BYTES or not head.startswith(SIGNATURE):
-        raise ProxyError("no PROXY v2 signature")
-    if head[12] >> 4 != 2:
-        raise ProxyError(f"PROXY version {head[12] >> 4}, expected 2")
-    length = int.from_bytes(head[14:16], "big")
-    if length > LENGTH_LIMIT:
-        raise ProxyError(f"header of {length} octets, at most {LENGTH_LIMIT} are taken")
-    return length
+    At most `proxy_v2.FIXED_BYTES + proxy_v2.LENGTH_LIMIT` octets are ever asked for.
+    """
+    return proxy_v1.header_length(octets) if _is_text(octets) else proxy_v2.header_length(octets)
 
 
 def parse(header: bytes) -> Proxied | None:
-    """Return the client that a whole header speaks for, or None for the proxy itself (LOCAL, its health checks)."""
-    length = announced_length(header)
-    body = header[FIXED_BYTES:]
-    if len(body) != length:
-        raise ProxyError(f"{len(body)} octets after the fixed part, {length} were announced")
-    command, family = header[12] & 0x0F, header[13]
-    if command == 0:
-        return None
-    if command != 1:
-        raise ProxyError(f"unknown command {command}")
-    if family == 0x00:
-        return None
-    form = {0x11: _IPV4, 0x21: _IPV6}.get(family)
-    if form is None:
-        raise ProxyError(f"family and protocol 0x{family:02x}; only TCP over IPv4 or IPv6 is taken")
-    if length < form.size:
-        raise ProxyError(f"{length} octets are too few for the addresses")
-    source, _target, port, _target_port = form.unpack_from(body)
-    return Proxied(plain_address(str(ip_address(source))), port)
+    """Return the client that a whole header speaks for, or None for the proxy itself. Raises ProxyError."""
+    return proxy_v1.parse(header) if _is_text(header) else proxy_v2.parse(header)
 
 
-def plain_address(text: str) -> str:
-    """Return an IP address in its usual form: IPv4 out of its mapping into IPv6, no zone."""
-    if ":" not in text:
-        return text
-    address = ip_address(text.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
+def _is_text(octets: bytes) -> bool:
+    # The versions begin with different octets: one is enough to tell them apart.
+    return octets.startswith(proxy_v1.SIGNATURE[:1])

@@ -6,9 +6,10 @@ Standards: RFC 5321 §3.3 (the buffers of a transaction), RFC 3848 (the words of
 
 from dataclasses import dataclass, field
 
+from services.edge.decide.refusal import Refusal
 from shared.accounts import Account
-from shared.envelope import Recipient, Ret
-from shared.policy import Listener, SessionLimits
+from shared.envelope import Proof, Recipient, Ret
+from shared.policy import Listener, SessionLimits, TlsMode
 from shared.policy.client import Certificate, ClientFacts, plain_ip
 
 
@@ -30,6 +31,8 @@ class Session:
 
     limits: in force for this session. name: confirmed by DNS, empty if there is none, None if not known.
     trusted: an access rule allows it, past bans, lists and greylisting. counted: limits by address hold for it.
+    settled: no fact still to come changes what the access rules say. held_against: what DNS says against it, told at
+    RCPT. places: keys of those it has taken. relay_proof: why it may send to domains that are not ours.
     """
 
     listener: str
@@ -44,9 +47,12 @@ class Session:
     certificate: Certificate | None = None
     trusted: bool = False
     counted: bool = True
+    settled: bool = True
+    held_against: Refusal | None = None
+    places: tuple[str, ...] = ()
     tls: str | None = None
     account: Account | None = None
-    on_relay_list: bool = False
+    relay_proof: Proof | None = None
     errors: int = 0
     unknown_commands: int = 0
     auth_failures: int = 0
@@ -69,7 +75,12 @@ class Session:
     @property
     def may_relay(self) -> bool:
         """Whether it may send to domains that are not ours."""
-        return self.account is not None or self.on_relay_list
+        return self.relay_proof is not None or self.account is not None
+
+    @property
+    def is_implicit_tls(self) -> bool:
+        """Whether the client speaks TLS from the first octet."""
+        return self.rules.tls is TlsMode.IMPLICIT
 
     def forget_client(self) -> None:
         """RFC 3207 §4.2, RFC 5321 §4.1.4: after STARTTLS what the client said before is discarded."""

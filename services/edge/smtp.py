@@ -1,18 +1,19 @@
 """The SMTP commands of edge.
 
-Owns: the syntax and order of commands, and the extensions a listener offers; what is allowed is the handler's to say.
-Standards: RFC 5321 §4.1, RFC 2920 (PIPELINING), RFC 1870, RFC 6152, RFC 6531, RFC 2034, RFC 3207, RFC 4954, RFC 3461.
+Owns: the syntax and order of the commands of a transaction, AUTH, and the small ones; what is allowed is the handler's
+to say.
+Standards: RFC 5321 §4.1, RFC 1870, RFC 6152, RFC 6531, RFC 4954, RFC 3461, RFC 8689.
 On failure: a reply with its enhanced code; errors are counted.
 """
 
 # ruff: noqa: N802  (aiosmtpd finds commands by these names)
 
-from functools import lru_cache
 from typing import ClassVar
 
 from services.edge.auth.dialogue import log_in
-from services.edge.decide.refusal import Refusal, RefusalReason
+from services.edge.decide.refusal import Refusal, RefusalReason, refuse
 from services.edge.engine import Command
+from services.edge.hello import EHLO_FIRST, Hello
 from services.edge.parameters import (
     ParameterError,
     parse_mail_parameters,
@@ -22,100 +23,31 @@ from services.edge.parameters import (
 from services.edge.session import Transaction
 from services.edge.stream import Over
 from services.edge.transfer import NO_ARGUMENT, NO_MAIL, Transfer
-from shared.address import AddressError, parse_domain, parse_forward_path, parse_reverse_path
+from shared.address import AddressError, parse_forward_path, parse_reverse_path
 from shared.envelope import Recipient
-from shared.policy import TlsMode
 from shared.reply import Reply
 
 _OK = Reply(250, "2.0.0", "OK")
 _BYE = Reply(221, "2.0.0", "Bye")
 _HELO_FIRST = Reply(503, "5.5.1", "Send HELO or EHLO first")
-_EHLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 _VRFY = Reply(252, "2.1.5", "Cannot verify, but the message will be taken if RCPT is")
 _NO_COMMAND = Reply(502, "5.5.1", "Command not implemented")
+_TOO_MANY_MESSAGES = refuse(
+    RefusalReason.TOO_MANY_MESSAGES, 421, "4.7.0", "Too many messages in one session, closing it"
+)
 _IN_BDAT = Reply(503, "5.5.1", "Within BDAT only BDAT, RSET and QUIT go")
 
 
-class EdgeSMTP(Transfer):
+class EdgeSMTP(Hello, Transfer):
     """A connection of a listener."""
 
     commands: ClassVar[dict[bytes, Command]] = {}
-
-    async def smtp_HELO(self, hostname: str) -> None:
-        """RFC 5321 §4.1.1.1."""
-        if await self._greet(hostname):
-            self.state.extended_smtp = False
-            await self.push(f"250 {self.handler.hostname}")
-
-    async def smtp_EHLO(self, hostname: str) -> None:
-        """RFC 5321 §4.1.1.1."""
-        if await self._greet(hostname):
-            self.state.extended_smtp = True
-            lines = [self.handler.hostname, *self._extensions()]
-            await self.push("\r\n".join([f"250-{line}" for line in lines[:-1]] + [f"250 {lines[-1]}"]))
-
-    async def _greet(self, hostname: str) -> bool:
-        try:
-            # RFC 5321 §4.1.3: an IPv6 literal, unlike many clients' own idea of it, carries its tag.
-            if not hostname.isascii():
-                # RFC 6531 §3.7.1: A-labels here, whatever the addresses are.
-                raise AddressError(hostname)
-            _known_domain(hostname)
-        except AddressError:
-            await self.fail(Reply(501, "5.5.2", "HELO and EHLO take a domain name or an address literal"))
-            return False
-        # RFC 5321 §4.1.4: a second one resets like RSET.
-        self.abandon_message()
-        self.tx = Transaction()
-        self.state.host_name = hostname
-        return True
-
-    def _extensions(self) -> list[str]:
-        rules, state = self.state.rules, self.state
-        offered = [
-            "PIPELINING",
-            f"SIZE {self.limits.message_size_bytes}",
-            "8BITMIME",
-            "SMTPUTF8",
-        ]
-        if self._can_start_tls:
-            offered.append("STARTTLS")
-        # RFC 4954 §4: not offered again after a login; here never without TLS.
-        if rules.auth and state.tls and state.account is None:
-            offered.append("AUTH PLAIN LOGIN")
-        if rules.chunking:
-            offered.append("CHUNKING")
-        if rules.dsn:
-            offered.append("DSN")
-        return [*offered, "ENHANCEDSTATUSCODES"]
-
-    @property
-    def _can_start_tls(self) -> bool:
-        return self.door.tls_context is not None and self.state.tls is None and self.state.rules.tls is not TlsMode.OFF
-
-    async def smtp_STARTTLS(self, arg: str) -> None:
-        """RFC 3207 §4."""
-        if arg:
-            await self.fail(NO_ARGUMENT)
-        elif self.state.tls is not None:
-            # RFC 3207 §4.2: not twice.
-            await self.fail(Reply(503, "5.5.1", "TLS is active already"))
-        elif not self._can_start_tls:
-            await self.fail(Reply(502, "5.5.1", "STARTTLS is not offered"))
-        elif not self.state.extended_smtp:
-            await self.fail(_EHLO_FIRST)
-        else:
-            await self.push("220 2.0.0 Ready to start TLS")
-            # RFC 3207 §6 (CVE-2011-0411): what came in the clear behind STARTTLS is not the client's word.
-            self.inbox.take()
-            self.abandon_message()
-            await self.upgrade_to_tls()
 
     async def smtp_AUTH(self, arg: str) -> None:
         """RFC 4954 §4."""
         state = self.state
         if not state.extended_smtp:
-            await self.fail(_EHLO_FIRST)
+            await self.fail(EHLO_FIRST)
         elif not state.rules.auth:
             await self.fail(_NO_COMMAND)
         elif state.tls is None:
@@ -138,7 +70,8 @@ class EdgeSMTP(Transfer):
             return
         try:
             path, rest = self._path_of(arg or "", "FROM:")
-            parameters = parse_mail_parameters(rest, dsn=self.state.rules.dsn, auth=self.state.rules.auth)
+            rules = self.state.rules
+            parameters = parse_mail_parameters(rest, dsn=rules.dsn, auth=rules.auth, requiretls=self.offers_requiretls)
             sender = parse_reverse_path(path, smtputf8=parameters.smtputf8)
         except ParameterError as error:
             await self.fail(error.reply)
@@ -146,13 +79,16 @@ class EdgeSMTP(Transfer):
         except AddressError as error:
             await self._refuse_path("MAIL", RefusalReason.SENDER_SYNTAX, Reply(501, "5.1.7", str(error)), arg or "")
             return
+        if self.state.messages >= self.limits.messages:
+            self.turn_away(_TOO_MANY_MESSAGES)
         address = str(sender) if sender else ""
-        if reply := self.handler.handle_MAIL(self.state, address, parameters.size):
+        if reply := await self.handler.handle_MAIL(self.state, address, parameters.size):
             await self.refused(reply)
             return
         self.tx = Transaction(
             sender=address,
             smtputf8=parameters.smtputf8,
+            requiretls=parameters.requiretls,
             ret=parameters.ret,
             envid=parameters.envid,
         )
@@ -177,9 +113,9 @@ class EdgeSMTP(Transfer):
         except AddressError as error:
             await self._refuse_path("RCPT", RefusalReason.RECIPIENT_SYNTAX, Reply(501, "5.1.3", str(error)), arg or "")
             return
-        address, reply = self.handler.handle_RCPT(self.state, tx, address)
+        address, reply = await self.handler.handle_RCPT(self.state, tx, address)
         if reply is not None:
-            await self.refused(reply)
+            await self.refused_recipient(reply)
             return
         recipient = Recipient(str(address), parameters.notify, parameters.orcpt)
         # Named twice, it gets one copy all the same.
@@ -238,11 +174,6 @@ class EdgeSMTP(Transfer):
             await self.fail(NO_ARGUMENT)
             return
         raise Over(_BYE)
-
-
-@lru_cache(maxsize=2048)
-def _known_domain(text: str) -> str:
-    return parse_domain(text)
 
 
 EdgeSMTP.commands = {

@@ -2,8 +2,9 @@
 
 Owns: what the transport tells us, lines and pieces from the client, replies to it, TLS, and the close.
 From aiosmtpd come the protocol class and its hooks' names; replaced are its reader (a bare LF ends its lines and it has
-no bounds), its timeout (which cancels a message being stored), and its set-up, whose introspection at each connection
-costs more than a message (done once per listener here).
+no bounds), its timeout (which cancels a message being stored), and its constructor, whose introspection at each
+connection costs more than a message, and whose attributes more memory than all of ours.
+Deadlines are looked at by `Sessions`, a few times a second; no wait has a timer of its own.
 Standards: RFC 5321 §4.5.3.2 (timeouts), RFC 3207 (STARTTLS), RFC 8314 (implicit TLS).
 On failure: `Over` with the last words, `BadLine`, or ConnectionError; a client that goes away while its message is
 stored does not stop the storing.
@@ -11,16 +12,22 @@ stored does not stop the storing.
 
 import asyncio
 import ssl
-from typing import Any, NoReturn, cast
+from collections.abc import Coroutine
+from typing import NoReturn, cast
 
 import structlog
 from aiosmtpd.smtp import SMTP
 
+from services.edge.decide.refusal import Manner
 from services.edge.handler import EdgeHandler
 from services.edge.inbox import LINE_LIMIT, Inbox
 from services.edge.limits import Sessions
 from services.edge.session import Session, Transaction
+from services.edge.tls.binding import channel_bindings
+from services.edge.tls.certificates import Certificates
+from services.edge.tls.context import certificate_of
 from shared.policy import SessionLimits
+from shared.policy.listener import ClientCertificates
 from shared.reply import Reply
 
 _log = structlog.get_logger()
@@ -34,31 +41,28 @@ ENDING = Reply(421, "4.3.2", "Service shutting down, closing the session")
 
 
 class Over(Exception):
-    """The session ends. reply: its last words, if any."""
+    """The session ends. reply: its last words, if any. manner: how they are said."""
 
-    def __init__(self, reply: Reply | None = None) -> None:
+    def __init__(self, reply: Reply | None = None, manner: Manner = Manner.REPLY) -> None:
         super().__init__(str(reply))
         self.reply = reply
+        self.manner = manner
+
+
+class TimedOut(Over):
+    """A deadline has passed."""
 
 
 class Door:
     """What all connections of one listener share. name: of its rules in the policy."""
 
     def __init__(
-        self, name: str, handler: EdgeHandler, sessions: Sessions, tls_context: ssl.SSLContext | None = None
+        self, name: str, handler: EdgeHandler, sessions: Sessions, certificates: Certificates | None = None
     ) -> None:
         self.name = name
         self.handler = handler
         self.sessions = sessions
-        self.tls_context = tls_context
-        self.prototype = _prototype(handler)
-
-
-def _prototype(handler: EdgeHandler) -> dict[str, Any]:
-    """Return the attributes that aiosmtpd's constructor finds, once for all connections."""
-    model = SMTP(handler, hostname=handler.hostname, enable_SMTPUTF8=True, loop=asyncio.get_running_loop())
-    # Its tables hold methods bound to the model; ours are looked up on the class.
-    return {name: value for name, value in vars(model).items() if name not in ("_smtp_methods", "_auth_methods")}
+        self.certificates = certificates
 
 
 class Stream(SMTP):
@@ -67,8 +71,7 @@ class Stream(SMTP):
     state: Session
 
     def __init__(self, door: Door) -> None:
-        # Deliberately not aiosmtpd's constructor: see `_prototype`.
-        vars(self).update(door.prototype)
+        # Deliberately not aiosmtpd's constructor, nor its parents' but the one for flow control.
         loop = asyncio.get_running_loop()
         asyncio.streams.FlowControlMixin.__init__(self, loop=loop)
         self.loop = loop
@@ -86,7 +89,7 @@ class Stream(SMTP):
         """Begin the session."""
         self.transport = transport
         self.inbox = Inbox(self.loop, cast("asyncio.Transport", transport))
-        self._session_end = self.loop.time() + self.handler.policy.limits.session_timeout_s
+        self._since = self.loop.time()
         self.door.sessions.add(self)
         self._handler_coroutine = self.loop.create_task(self._handle_client())
 
@@ -109,12 +112,17 @@ class Stream(SMTP):
         self.inbox.end()
         asyncio.streams.FlowControlMixin.connection_lost(self, error)
 
-    # ---- what `Sessions` tells us
+    # ---- what `Sessions` asks and tells us
+
+    @property
+    def listener(self) -> str:
+        """The name of its listener."""
+        return self.door.name
 
     def expire(self) -> None:
         """The deadline has passed: end what waits for the client."""
         self.deadline = _NEVER
-        if not self.inbox.fail(Over(_TIMED_OUT)) and self.transport is not None:
+        if not self.inbox.fail(TimedOut(_TIMED_OUT)) and self.transport is not None:
             # It does not fetch our replies, or it does not end TLS.
             cast("asyncio.Transport", self.transport).abort()
 
@@ -132,8 +140,12 @@ class Stream(SMTP):
 
     @property
     def limits(self) -> SessionLimits:
-        """The limits in force for this session."""
+        """The limits in force for this session: as it began, or as a policy of since then has them from MAIL on."""
         return self.state.limits
+
+    @property
+    def _session_end(self) -> float:
+        return self._since + self.state.limits.session_timeout_s
 
     async def read_line(self, timeout_s: float, limit: int = LINE_LIMIT) -> bytes:
         """Return the next line without CRLF. Raises Over, BadLine, ConnectionResetError."""
@@ -159,6 +171,38 @@ class Stream(SMTP):
             piece = self.inbox.take(most)
         return piece
 
+    async def hears(self, wait_s: float) -> bool:
+        """Wait for the client to say something; return whether it did. Raises Over."""
+        if wait_s and not self.inbox.has_more:
+            await self._wait(self.inbox.more(), wait_s)
+        return self.inbox.has_more
+
+    async def rest(self, seconds: float) -> None:
+        """Do nothing for a while, whatever comes meanwhile, unless the client ends. Raises Over."""
+        if not self.ending:
+            await self._wait(self.inbox.rest(), seconds)
+
+    async def hold(self, seconds: float) -> None:
+        """Keep the client waiting for as long as it stays, and swallow what it says. Raises Over, ConnectionError."""
+        until = self.loop.time() + seconds
+        while (left := until - self.loop.time()) > 0:
+            self.inbox.take()
+            await self._wait(self.inbox.more(), left)
+
+    async def _wait(self, event: Coroutine[None, None, None], seconds: float) -> None:
+        """Wait for an event or until the time is over; the session may end meanwhile."""
+        session_end = self._session_end
+        self.deadline = min(self.loop.time() + seconds, session_end)
+        self._idle = True
+        try:
+            await event
+        except TimedOut:
+            if self.loop.time() >= session_end:
+                raise
+        finally:
+            self._idle = False
+            self.deadline = _NEVER
+
     async def push(self, status: str | bytes | Reply) -> None:
         """Send a reply line (or several in one)."""
         transport = cast("asyncio.Transport | None", self.transport)
@@ -172,9 +216,11 @@ class Stream(SMTP):
 
     async def upgrade_to_tls(self, already_read: bytes = b"") -> None:
         """Speak TLS from here on. already_read: its first octets, where they came with the PROXY header."""
-        context = self.door.tls_context
-        if context is None:
+        certificates = self.door.certificates
+        if certificates is None:
             raise Over
+        # The policy of this moment decides whether the client is asked for a certificate.
+        context = certificates.context(asks=self.state.rules.client_certificates is not ClientCertificates.OFF)
         plain = cast("asyncio.Transport", self.transport)
         handshake = self.loop.start_tls(
             plain,
@@ -198,8 +244,14 @@ class Stream(SMTP):
         self.inbox.reading_on(secured)
         cipher = secured.get_extra_info("cipher")
         self.state.tls = f"{cipher[1]} {cipher[0]}" if cipher else "TLS"
+        self.state.certificate = certificate_of(secured.get_extra_info("ssl_object"))
         self.state.forget_client()
         self.tx = Transaction()
+
+    def channel_bindings(self) -> dict[str, bytes]:
+        """Return what a login may be bound to, by name; nothing outside TLS."""
+        transport = self.transport
+        return channel_bindings(transport.get_extra_info("ssl_object")) if transport and self._encrypted else {}
 
     async def linger(self) -> None:
         """Half-close and swallow what the client still sends, for a moment: a reset would cost it our last words."""

@@ -11,10 +11,12 @@ ends it.
 import re
 
 from services.edge.data import DotReader, PieceReader
+from services.edge.decide.refusal import RefusalReason, refuse
 from services.edge.engine import Engine
 from services.edge.handover import Message
+from services.edge.pace import GRACE_S, Pace
 from services.edge.session import Transaction
-from services.edge.stream import Over
+from services.edge.stream import Over, TimedOut
 from shared.reply import Reply
 
 _CHUNK = re.compile(r"([0-9]{1,10})(?: +(LAST))?\Z", re.IGNORECASE)
@@ -24,6 +26,7 @@ NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
 _NOT_WITH_BDAT = Reply(503, "5.5.1", "DATA may not follow BDAT")
 _NO_CHUNKING = Reply(502, "5.5.1", "CHUNKING is not offered")
 _CHUNK_FAILED = Reply(503, "5.5.1", "An earlier chunk failed, send RSET")
+_TOO_SLOW = refuse(RefusalReason.TOO_SLOW, 421, "4.4.2", "The message comes too slowly, closing the session")
 _CHUNK_SYNTAX = Reply(501, "5.5.4", "Syntax: BDAT <size> [LAST]; it is not known where the chunk ends, closing")
 
 
@@ -65,11 +68,10 @@ class Transfer(Engine):
         self._message = message = self.handler.open_message(self.state, self.tx)
         await self.push("354 End data with <CR><LF>.<CR><LF>")
         reader = DotReader(message.content)
-        limits = self.limits
-        end = self.loop.time() + limits.message_timeout_s
+        pace = self._pace()
         self._in_message = True
         while True:
-            piece = await self.read_piece(limits.data_timeout_s, end)
+            piece = await self._read(pace)
             rest = reader.feed(piece)
             if rest is not None:
                 break
@@ -108,17 +110,33 @@ class Transfer(Engine):
         if self._message is None:
             self._message = self.handler.open_message(self.state, self.tx)
             self._pieces = PieceReader(self._message.content)
-            self._chunks_end = self.loop.time() + self.limits.message_timeout_s
+            self._chunks_pace = self._pace()
         return self._message
 
     async def _read_chunk(self, left: int) -> None:
-        limits, pieces = self.limits, self._pieces
-        end = self._chunks_end if pieces else self.loop.time() + limits.message_timeout_s
+        pieces = self._pieces
+        pace = self._chunks_pace if pieces else self._pace()
         while left:
-            piece = await self.read_piece(limits.data_timeout_s, end, left)
+            piece = await self._read(pace, left)
             left -= len(piece)
             if pieces is not None:
                 pieces.feed(piece)
+
+    def _pace(self) -> Pace:
+        limits, now = self.limits, self.loop.time()
+        # Whoever may be silent for no longer than this needs no longer grace.
+        grace_s = min(GRACE_S, limits.data_timeout_s)
+        return Pace(now, now + limits.message_timeout_s, limits.min_data_bytes_per_s, grace_s)
+
+    async def _read(self, pace: Pace, most: int | None = None) -> bytes:
+        try:
+            piece = await self.read_piece(self.limits.data_timeout_s, pace.until, most)
+        except TimedOut:
+            if self.loop.time() >= pace.slow_at:
+                self.turn_away(_TOO_SLOW)
+            raise
+        pace.octets += len(piece)
+        return piece
 
     async def _after_chunk(self, message: Message, octets: int, *, last: bool) -> None:
         assert self._pieces is not None
@@ -143,6 +161,8 @@ class Transfer(Engine):
         finally:
             self.abandon_message()
             self.tx = Transaction()
+        self.state.messages += 1
         if reply.positive:
-            self.state.commands = 0
+            # It has paid for what came before it; but not for trying recipients and passwords.
+            self.state.commands = self.state.errors = 0
         await self.push(reply)

@@ -29,6 +29,11 @@ class Answer:
     reply: Reply
     verdict: str
 
+    @property
+    def action(self) -> Action | None:
+        """What content decided, None where it had no part in the answer."""
+        return None if self.verdict.startswith("none:") else Action(self.verdict)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

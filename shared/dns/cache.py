@@ -84,5 +84,10 @@ class Cache:
         while len(self._entries) > self._max_entries or self._size_bytes > self._max_bytes:
             self._drop(next(iter(self._entries)))
 
+    def forget(self, key: Key) -> None:
+        """Remember nothing of a question."""
+        if key in self._entries:
+            self._drop(key)
+
     def _drop(self, key: Key) -> None:
         self._size_bytes -= size_bytes(self._entries.pop(key)[1])

@@ -58,6 +58,10 @@ class CachingResolver:
             outcome = await asyncio.shield(self._flight(key))
         return _answer(key, outcome)
 
+    def forget(self, name: str, rdtype: str) -> None:
+        """Have the next look-up ask a nameserver, whatever is remembered. Raises BadName."""
+        self._cache.forget(_key(name, rdtype))
+
     async def close(self) -> None:
         """End the look-ups under way; they and all later ones fail with DnsTemporary."""
         self._closed = True

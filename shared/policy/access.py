@@ -1,7 +1,8 @@
 """Access rules (PURE): who may connect at all, to which service.
 
 The rules of a listener are read first, then the global ones; the first that matches wins; without any, everybody may
-connect. A rule that asks for what is not known yet (the name in HELO) holds back those after it until it is known.
+connect. A rule that asks for what is not known yet (the name in HELO) holds back those after it until it is known, or
+until nothing more will be.
 """
 
 from collections.abc import Iterable
@@ -55,13 +56,19 @@ class Access:
         return self.rule.action if self.rule else None
 
 
-def judge_access(rules: Iterable[AccessRule], client: ClientFacts, service: Service = Service.SMTP) -> Access:
-    """Return what the first matching rule says of a client, by what is known of it now."""
+def judge_access(
+    rules: Iterable[AccessRule], client: ClientFacts, service: Service = Service.SMTP, *, final: bool = False
+) -> Access:
+    """Return what the first matching rule says of a client, by what is known of it now.
+
+    final: no further fact will come. A rule whose name is still unknown is passed over then: a client whose own DNS
+    does not answer must not escape the rules behind it.
+    """
     for rule in rules:
         if service not in rule.services:
             continue
         fit = rule.fit(client)
-        if fit is Fit.UNKNOWN and service is Service.SMTP:
+        if fit is Fit.UNKNOWN and service is Service.SMTP and not final:
             return Access(None, settled=False)
         if fit is Fit.YES:
             return Access(rule)

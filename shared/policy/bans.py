@@ -9,8 +9,10 @@ class BanRules(Table):
     """When an address is banned. Points are given for each failure and forgotten after `window_s`.
 
     auth_points: a failed login. refused_points: a recipient that does not exist, a relay try. abuse_points: an early
-    talker, too many errors, a line that no mail server sends. first_s: the first ban; each further one within
-    `memory_s` lasts `escalation` times longer, up to `longest_s`. never: not banned, whatever they do.
+    talker, too many errors, a line that no mail server sends. An IPv6 address is banned with its /64.
+    Sessions of users who have logged in, and of hosts that may relay, bring none. first_s: the first ban; each further
+    one within `memory_s` lasts `escalation` times longer, up to `longest_s`. never: not banned, whatever they do, and
+    nor are the networks of `relay`.
     """
 
     enabled: bool = True

@@ -61,6 +61,14 @@ def _country(text: str) -> str:
     return text.upper()
 
 
+def _login(text: str) -> str:
+    # No login at all must never read as a login that is listed.
+    if not text or text != text.strip():
+        raise ValueError(f"{text!r} is no login")
+    return text.lower()
+
+
+LoginText = Annotated[str, AfterValidator(_login)]
 CertificateText = Annotated[str, AfterValidator(_certificate)]
 Country = Annotated[str, AfterValidator(_country)]
 

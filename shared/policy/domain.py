@@ -14,9 +14,15 @@ from shared.policy.table import LocalPart, RouteText, Table
 ALWAYS_TAKEN = frozenset({"postmaster", "abuse"})
 
 
+def is_always_taken(local_part: str) -> bool:
+    """Whether a local part is taken in every domain of ours, past lists and greylisting."""
+    return canonical_local_part(local_part).lower() in ALWAYS_TAKEN
+
+
 class DomainRules(Table):
     """One of our domains. recipients: local parts and patterns with `*`; or "any"; or "verified": delivery asks the
-    route; or "ldap": the directory of edge's settings. `postmaster` and `abuse` are always taken.
+    route (a Maildir takes anyone); or "ldap": the directory of edge's settings. `postmaster` and `abuse` are always
+    taken.
 
     route: where its mail goes (shared/routes.py). greylisting: false leaves the domain out. checks: what differs from
     the global `checks` for this domain, key by key.

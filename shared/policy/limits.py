@@ -1,13 +1,22 @@
-"""Limits of sessions and messages (PURE), global and per listener.
+"""Limits of sessions and messages (PURE), global and per listener."""
 
-`tightened` gives those that hold while the edge is under stress.
-"""
-
+from functools import cached_property
 from typing import Literal
 
 from pydantic import Field
 
 from shared.policy.table import Network, RateText, Table
+
+
+_STRESS: dict[str, float] = {
+    "command_timeout_s": 10.0,
+    "data_timeout_s": 30.0,
+    "handshake_timeout_s": 10.0,
+    "session_timeout_s": 300.0,
+    "errors": 2,
+    "unknown_commands": 1,
+    "messages": 10,
+}
 
 
 class SessionLimits(Table):
@@ -47,6 +56,11 @@ class SessionLimits(Table):
     handshake_timeout_s: float = Field(30, gt=0, le=300)
     session_timeout_s: float = Field(3600, gt=0, le=86_400)
 
+    @cached_property
+    def tightened(self) -> "SessionLimits":
+        """The limits while connections run out: never laxer than these."""
+        return self.model_copy(update={name: min(value, getattr(self, name)) for name, value in _STRESS.items()})
+
 
 class Limits(SessionLimits):
     """The global limits: all keys are what listeners inherit, but for these.
@@ -61,19 +75,3 @@ class Limits(SessionLimits):
     tarpits: int = Field(100, ge=0, le=10_000)
     tarpit_s: float = Field(20, gt=0, le=300)
     exempt_networks: list[Network] = Field(["127.0.0.0/8", "::1/128"], validate_default=True)
-
-
-_STRESS = {
-    "command_timeout_s": 10.0,
-    "data_timeout_s": 30.0,
-    "handshake_timeout_s": 10.0,
-    "session_timeout_s": 300.0,
-    "errors": 2,
-    "unknown_commands": 1,
-    "messages": 10,
-}
-
-
-def tightened(limits: SessionLimits) -> SessionLimits:
-    """Return the limits while connections run out: never laxer than they were."""
-    return limits.model_copy(update={name: min(value, getattr(limits, name)) for name, value in _STRESS.items()})

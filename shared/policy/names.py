@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from shared.policy.table import Domain, Table
 
+_LISTINGS, _ERRORS, _LOOPBACK = IPv4Network("127.0.0.0/8"), IPv4Network("127.255.255.0/24"), IPv4Address("127.0.0.1")
+
 
 class NameAction(StrEnum):
     """What comes of a client without a confirmed name."""
@@ -58,10 +60,10 @@ class DnsList(Table):
 
     def score_of(self, answer: IPv4Address) -> int | None:
         """Return what an answer counts, None where it is no listing. RFC 5782 §2.1: listings are in 127/8."""
-        if answer not in IPv4Network("127.0.0.0/8") or answer in IPv4Network("127.255.255.0/24"):
+        if answer not in _LISTINGS or answer in _ERRORS:
             return None
         # 127.0.0.1 is what a broken or captured resolver says; no list uses it (RFC 5782 §5).
-        if answer == IPv4Address("127.0.0.1"):
+        if answer == _LOOPBACK:
             return None
         for meaning in self.answers:
             if answer in meaning.answer:
@@ -72,8 +74,9 @@ class DnsList(Table):
 class DnsListRules(Table):
     """Block and allow lists. The scores of all answers add up; from `refuse_at` on, the client is refused.
 
-    defer_at: from here on it is told to come again. max_hit_share: a list that lists more than this share of the last
-    100 clients is switched off until it behaves; 1 switches that off.
+    defer_at: from here on it is told to come again. probe_interval_s: how often the lists are probed. max_hit_share: a
+    list that has more than this share of the last 100 clients is tried with addresses drawn at random; if it has all of
+    these too, it stands aside until it behaves. 1 switches that off.
     """
 
     lists: list[DnsList] = Field([], max_length=50)

@@ -4,7 +4,8 @@ from enum import StrEnum
 
 from pydantic import Field, model_validator
 
-from shared.policy.client import CertificateText, ClientFacts, fits_certificate, in_networks, plain_ip
+from shared.envelope import Proof
+from shared.policy.client import CertificateText, ClientFacts, LoginText, fits_certificate, in_networks
 from shared.policy.patterns import AddressPattern, matches_address
 from shared.policy.table import Network, Table
 
@@ -22,7 +23,7 @@ class RelayRule(Table):
     action: RelayAction
     networks: list[Network] = []
     certificates: list[CertificateText] = []
-    logins: list[str] = []
+    logins: list[LoginText] = []
     senders: list[AddressPattern] = []
     recipients: list[AddressPattern] = []
 
@@ -33,14 +34,18 @@ class RelayRule(Table):
             raise ValueError("an allow rule must name networks, certificates or logins: senders can be forged")
         return self
 
-    def fits(self, client: ClientFacts, sender: str, recipient: str) -> bool:
-        """Whether the rule is about this client, sender and recipient."""
+    def fits(self, client: ClientFacts, sender: str, recipient: str | None) -> bool:
+        """Whether the rule is about this client, sender and recipient. recipient: None for any."""
         return (
             (not self.networks or in_networks(self.networks, client.address))
             and (not self.certificates or fits_certificate(self.certificates, client.certificate))
-            and (not self.logins or (client.login or "").lower() in {login.lower() for login in self.logins})
+            and (not self.logins or (client.login is not None and client.login.lower() in self.logins))
             and (not self.senders or any(matches_address(pattern, sender) for pattern in self.senders))
-            and (not self.recipients or any(matches_address(pattern, recipient) for pattern in self.recipients))
+            and (
+                not self.recipients
+                or recipient is None
+                or any(matches_address(pattern, recipient) for pattern in self.recipients)
+            )
         )
 
 
@@ -50,9 +55,17 @@ class Relay(Table):
     networks: list[Network] = []
     rules: list[RelayRule] = Field([], max_length=1000)
 
-    def allows(self, address: str) -> bool:
-        """Whether a client address is in `networks`. An IPv4 client of an IPv6 socket counts as IPv4."""
-        return bool(self.networks) and in_networks(self.networks, plain_ip(address))
+    def proof(self, client: ClientFacts, sender: str) -> Proof | None:
+        """Return why this client is one of ours with this sender, so that it may relay somewhere; None if it is not."""
+        if client.login is not None:
+            return Proof.LOGIN
+        for rule in self.rules:
+            if rule.fits(client, sender, None):
+                if rule.action is RelayAction.ALLOW:
+                    return Proof.CLIENT_CERTIFICATE if rule.certificates else Proof.RELAY_LIST
+                if not rule.recipients:
+                    return None
+        return Proof.RELAY_LIST if in_networks(self.networks, client.address) else None
 
     def judge(self, client: ClientFacts, sender: str, recipient: str) -> bool:
         """Whether the client may send from here to a domain that is not ours.

@@ -14,7 +14,6 @@ from shared.address import AddressError, parse_domain, parse_local_part
 from shared.errors import SettingsError
 from shared.routes import parse_route
 
-Network = IPv4Network | IPv6Network
 IpAddress = IPv4Address | IPv6Address
 
 
@@ -26,6 +25,18 @@ class Table(BaseModel):
     """A table of the document; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _not_mapped(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    # Clients are seen with their IPv4 address, so such a network would never match, without a word.
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None:
+        prefix = max(0, network.prefixlen - 96)
+        raise ValueError(f"{network} is IPv4 in IPv6: write {IPv4Network((mapped, prefix), strict=False)}")
+    return network
+
+
+Network = Annotated[IPv4Network | IPv6Network, AfterValidator(_not_mapped)]
 
 
 def _domain(text: str) -> str:
@@ -60,6 +71,7 @@ RouteText = Annotated[str, AfterValidator(_route)]
 LocalPart = Annotated[str, AfterValidator(_local_part)]
 
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+_RATE_FORM = 'write "100/min", /s, /h or /d, or "unlimited"'
 _RATE = re.compile(r"([1-9][0-9]{0,14})/(s|min|h|d)\Z")
 
 
@@ -76,13 +88,15 @@ class Rate:
 
 
 def _rate(value: object) -> object:
-    if not isinstance(value, str):
+    if value is None or isinstance(value, Rate):
         return value
+    if not isinstance(value, str):
+        raise ValueError(_RATE_FORM)
     if value == "unlimited":
         return None
     matched = _RATE.match(value)
     if matched is None:
-        raise ValueError(f'{value!r} is not a rate: write "100/min", /s, /h or /d, or "unlimited"')
+        raise ValueError(f"{value[:80]!r} is not a rate: {_RATE_FORM}")
     return Rate(int(matched[1]), _SECONDS[matched[2]])
 
 

@@ -4,6 +4,11 @@ Owns: `State`, whose operations are each atomic: over all workers where it stand
 Keys are text of the caller's (`rate:connections:192.0.2.1`); values are text. Times are seconds.
 On failure: StateUnavailable; the caller stands aside, and says so. Counting (`take`, `enter`) never fails: where the
 shared state is away, it goes on in this process alone.
+
+A rate is a sliding window: in *no* span of `per_s` seconds are more than `count` counted, and from nothing exactly
+`count` pass at once. What was counted is forgotten at the earliest after `per_s`, at the latest a twelfth of it later;
+what was refused is not counted. An ask for more than the whole `count` is refused always. A key is counted apart for
+each window length. A process that closes or dies gives its places back by that, within 15 seconds.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 import typer
 
-from services.console.cli import account, doctor, policy, quarantine, status, topology, trace
+from services.console.cli import account, ban, doctor, policy, quarantine, status, topology, trace
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,7 @@ app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(policy.app, name="policy")
 app.add_typer(topology.app, name="topology")
 app.add_typer(account.app, name="account")
+app.add_typer(ban.app, name="ban")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from services.console.story.reasons import quarantine, refusal
-from services.console.story.told import Facts, Told, clause, moment, number, show, tables, word, words
+from services.console.story.told import Facts, Told, clause, client_of, moment, number, show, tables, word, words
 
 _ADVICE = {
     "antivirus": "The sender may send it again without the infected part. If the scanner errs, the recipient's "
@@ -18,6 +18,7 @@ _ENDINGS = frozenset(
     [
         "session-refused",
         "command-refused",
+        "banned",
         "answered",
         "delivered",
         "failed",
@@ -93,6 +94,12 @@ def _ending(event: Told) -> list[str]:
     match event.kind:
         case "session-refused" | "command-refused" | "answered":
             return _refusal(event)
+        case "banned":
+            client = client_of(facts)
+            return [
+                f"{client} is refused until {moment(number(facts, 'until'))}; the ban ends by itself.",
+                f"An administrator lifts it with `gatepost ban remove {client}`, or exempts the address in [bans] never.",
+            ]
         case "delivered":
             return [f"Delivered: {word(facts, 'hop')} has it for {words(facts, 'recipients')}."]
         case "failed":

@@ -1,7 +1,7 @@
 """What edge did, in sentences (PURE)."""
 
 from services.console.story.reasons import refusal
-from services.console.story.told import Facts, clause, client_of, number, sender_of, size, span, word, words
+from services.console.story.told import Facts, clause, client_of, moment, number, sender_of, size, span, word, words
 
 _CLASSES = {
     "2": "It was taken: from here on Gatepost answers for it.",
@@ -14,6 +14,19 @@ def session_refused(facts: Facts) -> list[str]:
     """A client that was not let in."""
     listener = word(facts, "listener")
     return [f"{client_of(facts)} connected to listener {listener} and was turned away: {_why(facts)}.", _told(facts)]
+
+
+def banned(facts: Facts) -> list[str]:
+    """An address that is kept out for a while."""
+    count = number(facts, "count")
+    again = f", for the {count:.0f}th time that is remembered" if count is not None and count > 3 else ""
+    if count is not None and 1 < count <= 3:
+        again = f", for the {('second', 'third')[int(count) - 2]} time that is remembered"
+    why = refusal(clause(facts, "why", "no reason noted"))
+    return [
+        f"{client_of(facts)} failed so often that it is kept out until {moment(number(facts, 'until'))}{again}.",
+        f"What it did last: {why.meaning} (rule: [bans]).",
+    ]
 
 
 def command_refused(facts: Facts) -> list[str]:

@@ -13,6 +13,7 @@ from services.console.story.told import Facts, Line, Told, show
 
 _TELLERS: dict[str, Callable[[Facts], list[str]]] = {
     "session-refused": edge.session_refused,
+    "banned": edge.banned,
     "command-refused": edge.command_refused,
     "received": edge.received,
     "answered": edge.answered,

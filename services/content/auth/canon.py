@@ -7,7 +7,7 @@ On failure: never raises.
 
 import hashlib
 
-from services.content.auth.message import Field
+from shared.auth.message import Field
 
 _MANY_LINE_ENDS = tuple(b"\r\n" * count for count in (4096, 256, 16, 1))
 

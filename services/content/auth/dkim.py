@@ -19,9 +19,10 @@ from services.content.auth.dkimsignature import (
     signed_data,
     tags_of,
 )
-from services.content.auth.domain import host_name_of
-from services.content.auth.message import Field, Message
-from services.content.auth.results import DkimReason, DkimResult, DkimWord, plain
+from services.content.auth.results import DkimReason, DkimResult, DkimWord
+from shared.auth.domain import host_name_of
+from shared.auth.message import Field, Message
+from shared.auth.spf_result import plain
 from shared.dns.answer import BadName, DnsTemporary
 from shared.dns.replay import Lookup
 

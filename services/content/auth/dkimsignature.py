@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from dkim.util import InvalidTagValueList, parse_tag_value
 
 from services.content.auth.canon import relaxed_field, simple_field
-from services.content.auth.domain import host_name_of
-from services.content.auth.message import Field
-from services.content.auth.results import DkimReason, DkimWord, plain
+from services.content.auth.results import DkimReason, DkimWord
+from shared.auth.domain import host_name_of
+from shared.auth.message import Field
+from shared.auth.spf_result import plain
 
 MAX_FIELD_BYTES = 16_384
 MAX_SIGNED_NAMES = 512

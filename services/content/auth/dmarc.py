@@ -9,19 +9,11 @@ that cannot be read for sure, are permerror, so that the administrator's policy 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from services.content.auth.author import Author
 from services.content.auth.dmarcrecord import Psd, Record
-from services.content.auth.results import (
-    Disposition,
-    DkimResult,
-    DkimWord,
-    DmarcResult,
-    DmarcWord,
-    SpfResult,
-    SpfWord,
-    plain,
-)
+from services.content.auth.results import Disposition, DkimResult, DkimWord, DmarcResult, DmarcWord
 from services.content.auth.treewalk import record_at, same_organization, tree_walk
+from shared.auth.author import Author
+from shared.auth.spf_result import SpfResult, SpfWord, plain
 from shared.dns.answer import DnsTemporary
 from shared.dns.replay import Lookup
 

@@ -7,16 +7,10 @@ On failure: what DNS cannot say proves nothing. Raises nothing itself.
 from collections.abc import Sequence
 from enum import StrEnum
 
-from services.content.auth.domain import host_name
-from services.content.auth.results import (
-    DkimResult,
-    DmarcResult,
-    DmarcWord,
-    SpfIdentity,
-    SpfResult,
-    SpfWord,
-)
+from services.content.auth.results import DkimResult, DmarcResult, DmarcWord
 from services.content.auth.treewalk import same_organization
+from shared.auth.domain import host_name
+from shared.auth.spf_result import SpfIdentity, SpfResult, SpfWord
 from shared.dns.answer import DnsTemporary
 from shared.dns.replay import Lookup
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from services.content.auth.canon import BodyDigests
 from services.content.auth.dkim import evaluate_dkim
-from services.content.auth.message import Message
 from services.content.auth.results import DkimResult, DkimWord
 from services.content.finding import Finding, unsure
+from shared.auth.message import Message
 from shared.dns.answer import Resolver
 from shared.dns.replay import replay
 from shared.verdict import CheckName

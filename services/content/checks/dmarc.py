@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from services.content.auth.author import read_author
 from services.content.auth.dmarc import evaluate_dmarc
-from services.content.auth.message import Message
-from services.content.auth.results import DkimResult, DmarcResult, DmarcWord, SpfResult
+from services.content.auth.results import DkimResult, DmarcResult, DmarcWord
 from services.content.finding import Finding, unsure
+from shared.auth.author import read_author
+from shared.auth.message import Message
+from shared.auth.spf_result import SpfResult
 from shared.dns.answer import Resolver
 from shared.dns.replay import replay
 from shared.verdict import CheckName

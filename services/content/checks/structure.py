@@ -1,10 +1,10 @@
 """The check `structure`: whether the header can be read for sure, within its bounds (PURE).
 
-Standards: RFC 5322 §2.2, §3.6. What the bounds are: services/content/auth/message.py.
+Standards: RFC 5322 §2.2, §3.6. What the bounds are: shared/auth/message.py.
 """
 
-from services.content.auth.message import Message
 from services.content.finding import Finding
+from shared.auth.message import Message
 from shared.verdict import CheckName
 
 

@@ -56,10 +56,11 @@ def needs_smtputf8(envelope: Envelope, message: bytes) -> bool:
     return envelope.smtputf8 and not message.isascii() and not message[: message.find(b"\r\n\r\n")].isascii()
 
 
-def obstacle(envelope: Envelope, message: bytes, offered: Extensions) -> Reply | None:
-    """Return why a hop with these extensions cannot take the message, or None."""
-    if envelope.requiretls:
+def obstacle(envelope: Envelope, message: bytes, offered: Extensions, *, is_local: bool = False) -> Reply | None:
+    """Return why a hop with these extensions cannot take the message, or None. is_local: a socket of this host."""
+    if envelope.requiretls and not is_local:
         # RFC 8689 §4.2.1: only over TLS with a verified certificate, to a server that offers REQUIRETLS as well.
+        # Deliberately not asked of a socket of this host (shared/routes.py: keeps_requiretls), where no network hears.
         return Reply(550, "5.7.30", "REQUIRETLS is asked for, and this hop's certificate is not verified")
     if envelope.body is Body.BINARY:
         # RFC 3030 §3: BINARYMIME must not be sent to a server that does not take it (we send no BDAT).

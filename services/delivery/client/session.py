@@ -56,7 +56,10 @@ class HopUnreachable(Exception):
 
 @dataclass(slots=True)
 class Session:
-    """An open session. transactions: how many it has carried. needs_reset: the last one was left half-way."""
+    """An open session. transactions: how many it has carried. needs_reset: the last one was left half-way.
+
+    refused: recipients that were refused on it when it was asked for them.
+    """
 
     wire: Wire
     target: Target
@@ -64,6 +67,7 @@ class Session:
     tls: str | None
     transactions: int = 0
     needs_reset: bool = False
+    refused: int = 0
 
 
 async def open_session(

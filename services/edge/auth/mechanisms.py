@@ -1,77 +1,78 @@
-"""The SASL mechanisms PLAIN and LOGIN (PURE).
+"""The SASL mechanisms PLAIN, LOGIN and CRAM-MD5 (PURE).
 
-Owns: each mechanism as a generator that yields challenges, is sent the client's responses, and returns `Credentials`.
-Standards: RFC 4616 (PLAIN), RFC 4954 (AUTH); LOGIN has no standard and is as draft-murchison-sasl-login-00 says.
+Standards: RFC 4616 (PLAIN), RFC 2195 (CRAM-MD5); LOGIN has no standard and is as draft-murchison-sasl-login-00 says.
 On failure: MechanismError with the reply to give.
 """
 
-import base64
-import binascii
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+import hmac
+import re
+from collections.abc import Callable
 
-from shared.reply import Reply
+from services.edge.auth.exchange import (
+    PASSWORD_LIMIT,
+    Credentials,
+    Exchange,
+    MechanismError,
+    Proof,
+    invalid,
+    malformed,
+    prepared,
+)
+from shared.saslprep import SaslprepError, saslprep
 
-_LOGIN_LIMIT = 320
-_PASSWORD_LIMIT = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What the client claims."""
-
-    login: str
-    password: bytes
-
-
-class MechanismError(ValueError):
-    """An exchange that cannot go on. reply: what the client is told."""
-
-    def __init__(self, code: int, enhanced: str, text: str) -> None:
-        super().__init__(text)
-        self.reply = Reply(code, enhanced, text)
-
-
-Exchange = Generator[bytes, bytes, Credentials]
+_CRAM_RESPONSE = re.compile(rb"(.+) ([0-9a-f]{32})\Z", re.DOTALL)
 
 
 def plain(initial: bytes | None) -> Exchange:
     """PLAIN: `authzid NUL authcid NUL password` in one response."""
-    response = initial if initial is not None else (yield b"")
+    response = initial if initial is not None else _sent((yield b""))
     parts = response.split(b"\0")
     if len(parts) != 3:
-        raise MechanismError(501, "5.5.2", "PLAIN needs two NUL octets")
+        malformed("PLAIN needs two NUL octets")
     authorization, login, password = parts
     # RFC 4616 §2: acting for somebody else is not offered here.
     if authorization not in (b"", login):
-        raise MechanismError(535, "5.7.8", "Authentication credentials invalid")
+        invalid()
     return _credentials(login, password)
 
 
 def login(initial: bytes | None) -> Exchange:
-    """LOGIN: name, then password."""
-    name = initial if initial is not None else (yield b"Username:")
-    password = yield b"Password:"
+    """LOGIN: name, then password. The name may come with the command, as some clients send it."""
+    name = initial if initial is not None else _sent((yield b"Username:"))
+    password = _sent((yield b"Password:"))
     return _credentials(name, password)
 
 
-MECHANISMS: dict[str, Callable[[bytes | None], Exchange]] = {"PLAIN": plain, "LOGIN": login}
+def cram_md5(initial: bytes | None, challenge: bytes, secret_of: Callable[[str], str | None]) -> Exchange:
+    """CRAM-MD5: an HMAC of our challenge. secret_of: the password of a login, None if it has none for this."""
+    if initial is not None:
+        # RFC 4954 §4: where the server speaks first there is no initial response.
+        raise MechanismError(501, "5.7.0", "CRAM-MD5 takes no initial response")
+    matched = _CRAM_RESPONSE.match(_sent((yield challenge)))
+    if matched is None:
+        malformed("CRAM-MD5 needs a name and a digest")
+    name = prepared(matched[1])
+    secret = secret_of(name)
+    # RFC 2195 §2: keyed with the secret; an unknown login costs the same.
+    expected = hmac.digest((secret or "").encode(), challenge, "md5").hex().encode()
+    right = hmac.compare_digest(expected, matched[2])
+    return Proof(name, right and bool(secret))
 
 
-def decode_response(text: bytes) -> bytes:
-    """Return the octets of a base64 response. Raises MechanismError, also for the `*` that cancels (RFC 4954 §4)."""
-    if text == b"*":
-        raise MechanismError(501, "5.7.0", "Authentication cancelled")
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise MechanismError(501, "5.5.2", "Not base64") from None
+def _sent(response: bytes | None) -> bytes:
+    assert response is not None
+    return response
 
 
 def _credentials(name: bytes, password: bytes) -> Credentials:
-    if not name or not password or len(name) > _LOGIN_LIMIT or len(password) > _PASSWORD_LIMIT:
-        raise MechanismError(535, "5.7.8", "Authentication credentials invalid")
+    who = prepared(name)
+    if not password or len(password) > PASSWORD_LIMIT:
+        invalid()
     try:
-        return Credentials(name.decode("utf-8"), password)
-    except UnicodeDecodeError:
-        raise MechanismError(535, "5.7.8", "Authentication credentials invalid") from None
+        # RFC 4616 §2: both are prepared before they are compared, and what becomes empty fails.
+        secret = saslprep(password.decode("utf-8")).encode()
+    except (UnicodeDecodeError, SaslprepError):
+        invalid()
+    if not secret:
+        invalid()
+    return Credentials(who, secret)

@@ -1,6 +1,6 @@
 """What a message's size and octets mean (PURE)."""
 
-from services.edge.data import Flaw
+from services.edge.data import LONGEST_LINE, Flaw
 from services.edge.decide.refusal import Refusal, RefusalReason, refuse
 
 _TOO_LARGE = refuse(RefusalReason.MESSAGE_TOO_LARGE, 552, "5.3.4", "Message size exceeds fixed maximum message size")
@@ -10,6 +10,9 @@ _FLAWS = {
     Flaw.NO_ROOM: _NO_ROOM,
     Flaw.BARE_LINE_END: refuse(
         RefusalReason.BARE_LINE_END, 554, "5.6.0", "Message refused: CR or LF that does not stand in CRLF"
+    ),
+    Flaw.LONG_LINE: refuse(
+        RefusalReason.LONG_LINE, 554, "5.6.0", f"Message refused: a line of more than {LONGEST_LINE} octets"
     ),
     Flaw.NUL: refuse(RefusalReason.NUL, 554, "5.6.0", "Message refused: NUL octet"),
 }

@@ -1,5 +1,7 @@
 """How sessions are opened, protected, kept and used again."""
 
+from pathlib import Path
+
 import pytest
 
 from shared.envelope import Body, Notify, Proof, Recipient, Ret
@@ -234,3 +236,14 @@ async def test_a_null_sender_stays_null(stage: MakeStage) -> None:
         one = stage(route_policy(f"smtp://127.0.0.1:{hop.port}"))
         await one.take(envelope_for(sender="", proved=Proof.GATEWAY))
         assert hop.mails[0].mail.startswith("MAIL FROM:<> ")
+
+
+async def test_requiretls_is_kept_on_a_socket_of_this_host_and_nowhere_on_the_network(
+    stage: MakeStage, tmp_path: Path
+) -> None:
+    async with NextHop(lmtp=True, path=str(tmp_path / "lmtp")) as local, NextHop(lmtp=True, tls=True) as far:
+        one = stage(route_policy(f"lmtp:{local.path}") + route_policy(f"lmtp://127.0.0.1:{far.port}", "far.example"))
+        await one.take(envelope_for("b@example.org", requiretls=True))
+        await one.take(envelope_for("b@far.example", requiretls=True))
+        assert _statuses(one) == ["delivered", "failed"]
+        assert not far.mails

@@ -8,24 +8,33 @@ import base64
 import contextlib
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import argon2
 
 from services.edge.auth.accounts import Accounts
-from services.edge.auth.verify import PasswordVerifier
+from services.edge.auth.authenticator import Authenticator
+from services.edge.auth.kerberos import Kerberos
+from services.edge.auth.ports import Binds
+from services.edge.defences import Defences
 from services.edge.handler import EdgeHandler
 from services.edge.handover import Handover
 from services.edge.heartbeats import Heartbeats
 from services.edge.limits import ByteBudget, Sessions
 from services.edge.listeners import Listeners
+from services.edge.recipients.ldap import Directory
 from services.edge.settings import ListenerSettings
+from services.edge.sockets import bind
 from services.edge.verdicts import Verdicts
 from shared.accounts import Account, AccountBook, encode_accounts
-from shared.policy import Policy, parse_policy
+from shared.dns.resolver import CachingResolver
+from shared.policy import Policy, SessionLimits, parse_policy
 from shared.reply import Reply
+from shared.scram import derive_keys
+from shared.state.memory import MemoryState
+from shared.state.open import OwnedState
 from shared.verdict import Action
 from shared.wire import Judgement, encode_judgement
 from tests.fakes import FakeEvents, FakePublisher, FixedPolicy, Published
@@ -33,7 +42,12 @@ from tests.fakes import FakeEvents, FakePublisher, FixedPolicy, Published
 PASSWORD = "correct horse"
 _QUICK = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 ACCOUNTS = (
-    Account("alice@ours.test", _QUICK.hash(PASSWORD)),
+    Account(
+        "alice@ours.test",
+        _QUICK.hash(PASSWORD),
+        scram=str(derive_keys(PASSWORD, b"salt of alice", 4096)),
+        cram_md5=PASSWORD,
+    ),
     Account("gone@ours.test", _QUICK.hash(PASSWORD), disabled=True),
     Account("Robot", _QUICK.hash(PASSWORD), senders=("@ours.test",)),
 )
@@ -61,6 +75,11 @@ purpose = "submission"
 tls = "implicit"
 auth = true
 dsn = true
+[listeners.logins]
+purpose = "submission"
+tls = "implicit"
+auth = true
+mechanisms = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "GSSAPI"]
 [listeners.relay]
 purpose = "relay"
 dsn = true
@@ -75,12 +94,36 @@ proxy_from = ["127.0.0.0/8"]
 purpose = "inbound"
 proxy_from = ["192.0.2.0/24"]
 """
-_PLAIN = ("mx", "chunked", "submission", "submissions", "relay", "proxied", "proxied-tls", "elsewhere-proxied")
+_PLAIN = (
+    "mx",
+    "chunked",
+    "submission",
+    "submissions",
+    "logins",
+    "relay",
+    "proxied",
+    "proxied-tls",
+    "elsewhere-proxied",
+)
 
 
 def policy(extra: str = "") -> Policy:
     """Return the tests' policy with more tables."""
     return parse_policy(POLICY + extra)
+
+
+def limited(edge: "Gate", extra: str = "", **limits: object) -> None:
+    """Put other limits in force for everything and every listener, tables of a policy may come with them."""
+    rules = policy(extra)
+    of_listeners = {key: value for key, value in limits.items() if key in SessionLimits.model_fields}
+    listeners = {
+        name: listener.model_copy(update={"limits": listener.limits.model_copy(update=of_listeners)})
+        for name, listener in rules.listeners.items()
+    }
+    edge.policy.policy = rules.model_copy(
+        update={"limits": rules.limits.model_copy(update=limits), "listeners": listeners}
+    )
+    edge.budget.limit = edge.policy.policy.limits.in_flight_bytes
 
 
 class Client:
@@ -163,6 +206,7 @@ class Gate:
     budget: ByteBudget
     sessions: Sessions
     listeners: Listeners
+    defences: Defences
     broker_takes: bool = True
 
     @contextlib.asynccontextmanager
@@ -177,6 +221,12 @@ class Gate:
             writer.close()
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(10):
+            while not holds():
+                await asyncio.sleep(0.01)
 
     def content_lives(self) -> None:
         """Have a content process be heard."""
@@ -202,27 +252,62 @@ class Gate:
 
 
 @contextlib.asynccontextmanager
-async def gate(rules: Policy, certificate: Path) -> AsyncIterator[Gate]:
-    """Run an edge. certificate: a PEM file with key and certificate."""
+async def gate(
+    rules: Policy,
+    certificate: Path,
+    own: Mapping[str, ListenerSettings] | None = None,
+    *,
+    state: OwnedState | None = None,
+    resolver: CachingResolver | None = None,
+    directory: Directory | None = None,
+    logins: Binds | None = None,
+    kerberos: Kerberos | None = None,
+    country_database: Path | None = None,
+) -> AsyncIterator[Gate]:
+    """Run an edge. certificate: a PEM file with key and certificate. own: settings of listeners, in place of others.
+
+    state: what it counts in, else memory. resolver: else one that nobody answers.
+    """
     accounts = Accounts()
     await accounts.take(encode_accounts(AccountBook(1, ACCOUNTS)))
     in_force, publisher, events, heartbeats = FixedPolicy(rules), FakePublisher(), FakeEvents(), Heartbeats()
     verdicts, budget, sessions = Verdicts(publisher, heartbeats), ByteBudget(rules.limits.in_flight_bytes), Sessions()
-    verifier = PasswordVerifier(accounts)
     running: list[Gate] = []
+    defences = Defences(
+        hostname="gate.test",
+        policy=in_force,
+        events=events,
+        publisher=publisher,
+        process_key="edge-1",
+        resolver=resolver or CachingResolver([]),
+        state=state or MemoryState(),
+        directory=directory,
+        country_database=country_database,
+    )
+    authenticator = Authenticator(
+        accounts,
+        hostname="gate.test",
+        secret=b"key",
+        directory=logins,
+        kerberos=kerberos,
+        watch=defences.throttle,
+    )
+    await defences.start()
+    defences.follow(rules)
     handler = EdgeHandler(
         hostname="gate.test",
         loop_key=b"key",
         policy=in_force,
         handover=Handover(process_key="edge-1", policy=in_force, publisher=publisher, events=events, verdicts=verdicts),
-        events=events,
-        verifier=verifier,
+        defences=defences,
+        authenticator=authenticator,
         budget=budget,
         broker_takes=lambda: running[0].broker_takes,
     )
     settings = {name: ListenerSettings(port=0, certificate_file=certificate, key_file=certificate) for name in _PLAIN}
-    listeners = Listeners(settings, handler, sessions)
-    running.append(Gate(in_force, publisher, events, heartbeats, verdicts, budget, sessions, listeners))
+    settings |= own or {}
+    listeners = Listeners(settings, handler, sessions, bind(settings)[0])
+    running.append(Gate(in_force, publisher, events, heartbeats, verdicts, budget, sessions, listeners, defences))
     await listeners.follow(rules)
     try:
         yield running[0]
@@ -231,7 +316,8 @@ async def gate(rules: Policy, certificate: Path) -> AsyncIterator[Gate]:
         verdicts.stop_waiting()
         assert await sessions.drain(5)
         await verdicts.close(1)
-        verifier.close()
+        await defences.close(1)
+        authenticator.close()
         assert budget.used == 0
 
 

@@ -11,6 +11,7 @@ import pytest
 from services.edge import app
 from services.edge.app import Edge
 from services.edge.settings import EdgeSettings, ListenerSettings
+from services.edge.sockets import bind
 from shared.accounts import AccountBook, encode_accounts
 from shared.broker.connect import Link
 from shared.broker.consume import Consumer, Delivery, ReplyQueue
@@ -105,16 +106,15 @@ async def administer(rabbit: Rabbit, policy_text: str) -> None:
 def edge_of(rabbit: Rabbit, certificate: Path) -> Edge:
     """Return an edge that is not started."""
     names = ("mx", "chunked", "submission", "submissions", "relay")
-    return Edge(
-        EdgeSettings(
-            hostname="gate.test",
-            broker=rabbit.settings("edge"),
-            health=HealthSettings(port=0),
-            listeners={
-                name: ListenerSettings(port=0, certificate_file=certificate, key_file=certificate) for name in names
-            },
-        )
+    settings = EdgeSettings(
+        hostname="gate.test",
+        broker=rabbit.settings("edge"),
+        health=HealthSettings(port=0),
+        listeners={
+            name: ListenerSettings(port=0, certificate_file=certificate, key_file=certificate) for name in names
+        },
     )
+    return Edge(settings, bind(settings.listeners)[0])
 
 
 @contextlib.asynccontextmanager

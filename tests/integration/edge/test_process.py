@@ -76,7 +76,7 @@ async def process(rabbit: Rabbit, certificate: Path, folder: Path, extra: str = 
     settings = rabbit.settings("edge")
     path = folder / "edge.toml"
     path.write_text(
-        f'hostname = "gate.test"\n'
+        f'hostname = "gate.test"\nallow_root_on_loopback = true\n'
         f'[broker]\nport = {settings.port}\nuser = "edge"\npassword = "{settings.password.get_secret_value()}"\n'
         f"[health]\nport = {health}\n"
         f'[listeners.mx]\nport = {port}\ncertificate_file = "{certificate}"\nkey_file = "{certificate}"\n'

@@ -1,4 +1,4 @@
-"""PROXY v2 before the greeting."""
+"""The PROXY header, version 1 or 2, before the greeting."""
 
 import asyncio
 import socket
@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from services.edge.proxy import SIGNATURE
+from services.edge.proxy_v2 import SIGNATURE
 from tests.integration.edge.gate import Gate, policy, trusting
 
 
@@ -16,9 +16,13 @@ def header(address: str = "203.0.113.9", port: int = 4711, command: int = 1, ext
     return SIGNATURE + bytes([0x20 | command, 0x11]) + struct.pack("!H", len(body)) + body
 
 
-async def test_the_client_is_whom_the_proxy_names(edge: Gate) -> None:
+TEXT = b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 25\r\n"
+
+
+@pytest.mark.parametrize("octets", [header(extra=b"\x04\x00\x01x"), TEXT])
+async def test_the_client_is_whom_the_proxy_names(edge: Gate, octets: bytes) -> None:
     async with edge.client("proxied") as client:
-        await client.send(header(extra=b"\x04\x00\x01x") + b"")
+        await client.send(octets)
         assert (await client.mail(b"x\r\n")).startswith("250")
     envelope = edge.publisher.mails[0].envelope
     assert (envelope.client.address, envelope.client.port) == ("203.0.113.9", 4711)
@@ -34,13 +38,62 @@ async def test_the_proxy_does_not_lend_its_own_rights(edge: Gate) -> None:
         assert (await client.say("RCPT TO:<y@away.test>")).startswith("550 5.7.1")
 
 
-async def test_a_health_check_of_the_proxy_is_greeted(edge: Gate) -> None:
+@pytest.mark.parametrize("octets", [SIGNATURE + b"\x20\x00\x00\x00", b"PROXY UNKNOWN\r\n", header(command=0)])
+async def test_a_health_check_of_the_proxy_is_greeted_as_the_proxy(edge: Gate, octets: bytes) -> None:
     async with edge.client("proxied") as client:
-        await client.send(SIGNATURE + b"\x20\x00\x00\x00")
+        await client.send(octets)
+        assert (await client.mail(b"x\r\n")).startswith("250")
+    assert edge.publisher.mails[0].envelope.client.address == "127.0.0.1"
+
+
+@pytest.mark.parametrize("octets", [header(), TEXT])
+async def test_a_header_may_come_octet_by_octet(edge: Gate, octets: bytes) -> None:
+    async with edge.client("proxied") as client:
+        for at in range(len(octets)):
+            await client.send(octets[at : at + 1])
+            await asyncio.sleep(0)
+        assert (await client.mail(b"x\r\n")).startswith("250")
+    assert edge.publisher.mails[0].envelope.client.address == "203.0.113.9"
+
+
+@pytest.mark.parametrize("octets", [header(), TEXT])
+async def test_what_stands_behind_the_header_is_early_talk_and_not_lost(edge: Gate, octets: bytes) -> None:
+    async with edge.client("proxied") as client:
+        await client.send(octets + b"EHLO client.test\r\nMAIL FROM:<evil@away.test>\r\n")
+        replies = []
+        while reply := await client.reply():
+            replies.append(reply)
+    # Beyond the greeting nothing is answered but the refusal.
+    assert [reply for reply in replies if not reply.startswith("220 ")][0].startswith(("503 5.5.0", "554 5.5.0"))
+    assert not [reply for reply in replies if reply.startswith("250")]
+
+
+@pytest.mark.parametrize("second", [header("198.51.100.1"), TEXT])
+@pytest.mark.parametrize("first", [header(), TEXT])
+async def test_a_second_header_is_the_clients_word_and_no_header(edge: Gate, first: bytes, second: bytes) -> None:
+    async with edge.client("proxied") as client:
+        await client.send(first)
         assert (await client.reply()).startswith("220 ")
+        await client.send(second)
+        assert (await client.reply())[:3] in ("500", "503")
+        if second is TEXT:
+            await client.say("EHLO client.test")
+            await client.say("MAIL FROM:<x@away.test>")
+    assert {facts["client"] for _, _, facts in edge.events.told} <= {"203.0.113.9"}
 
 
-@pytest.mark.parametrize("octets", [b"EHLO client.test\r\n", b"PROXY TCP4 203.0.113.9 10.0.0.1 1 25\r\n", b"\r\n" * 20])
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"EHLO client.test\r\n",
+        b"PROXY TCP4 203.0.113.9 10.0.0.1 0 25\r\n",
+        b"PROXY TCP4 203.0.113.9 10.0.0.1 1 25\nEHLO x\r\n",
+        b"PROXY UNKNOWN" + b" " * 200,
+        b"\r\n" * 20,
+        b"GET / HTTP/1.1\r\n",
+        header(extra=b"\x04\x00\x09x"),
+    ],
+)
 async def test_a_listed_proxy_must_send_its_header(edge: Gate, octets: bytes) -> None:
     async with edge.client("proxied") as client:
         await client.send(octets)
@@ -55,7 +108,7 @@ async def test_whoever_is_no_listed_proxy_is_the_client_itself(edge: Gate) -> No
     async with edge.client("elsewhere-proxied") as client:
         await client.reply()
         await client.send(header())
-        assert (await client.reply()).startswith("500 5.5.2")
+        assert (await client.reply()).startswith("503 5.5.0")
 
 
 @pytest.mark.parametrize("together", [True, False])

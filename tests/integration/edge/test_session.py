@@ -114,20 +114,68 @@ async def test_mail_does_not_nest_and_rset_ends_a_transaction(edge: Gate) -> Non
 async def test_data_without_a_valid_recipient_is_refused(edge: Gate) -> None:
     async with edge.client() as client:
         await client.hello()
-        await client.send("MAIL FROM:<x@away.test>\r\nRCPT TO:<nobody@ours.test>\r\nDATA\r\nRSET\r\n")
-        replies = [await client.reply() for _ in range(4)]
-    assert [reply[:9] for reply in replies] == ["250 2.1.0", "550 5.1.1", "554 5.5.1", "250 2.0.0"]
+        await client.send("MAIL FROM:<x@away.test>\r\nRCPT TO:<nobody@ours.test>\r\nDATA\r\n")
+        replies = [await client.reply() for _ in range(3)]
+        assert [reply[:9] for reply in replies] == ["250 2.1.0", "550 5.1.1", "554 5.5.1"]
+        assert (await client.say("RSET")).startswith("250")
 
 
-async def test_a_whole_session_may_be_pipelined(edge: Gate) -> None:
+async def test_groups_may_be_pipelined_up_to_data_and_behind_the_message(edge: Gate) -> None:
     async with edge.client() as client:
         await client.hello()
-        one = "MAIL FROM:<x@away.test>\r\nRCPT TO:<bob@ours.test>\r\nDATA\r\nhello\r\n.\r\n"
-        await client.send(one + one + "QUIT\r\n")
-        replies = [await client.reply() for _ in range(9)]
-        assert [reply[:3] for reply in replies] == ["250", "250", "354", "250", "250", "250", "354", "250", "221"]
+        group = "MAIL FROM:<x@away.test>\r\nRCPT TO:<bob@ours.test>\r\nDATA\r\n"
+        await client.send(group)
+        assert [(await client.reply())[:3] for _ in range(3)] == ["250", "250", "354"]
+        # RFC 2920 §3.1: the message may be the first of a group.
+        await client.send("hello\r\n.\r\n" + group)
+        assert [(await client.reply())[:3] for _ in range(4)] == ["250", "250", "250", "354"]
+        await client.send("hello\r\n.\r\nQUIT\r\n")
+        assert [(await client.reply())[:3] for _ in range(2)] == ["250", "221"]
         assert await client.is_closed()
     assert len(edge.publisher.mails) == 2
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "EHLO client.test\r\nMAIL FROM:<x@away.test>\r\n",
+        "HELO client.test\r\nNOOP\r\n",
+        "DATA\r\nhello\r\n.\r\n",
+        "AUTH PLAIN AGEAYg==\r\nNOOP\r\n",
+        "MAIL FROM:<y@away.test>\r\nDATA\r\nRSET\r\n",
+    ],
+)
+async def test_whoever_does_not_wait_where_it_must_is_sent_away(edge: Gate, lines: str) -> None:
+    async with edge.client() as client:
+        await client.begin()
+        await client.send(lines)
+        replies = []
+        while reply := await client.reply():
+            replies.append(reply)
+    assert replies[-1].startswith("503 5.5.0 Improper use of pipelining")
+    assert not [reply for reply in replies if reply.startswith(("354", "2"))]
+    assert edge.publisher.mails == []
+    assert edge.events.told[-1][2]["reason"] == "improper-pipelining"
+
+
+async def test_without_ehlo_nothing_is_pipelined(edge: Gate) -> None:
+    async with edge.client() as client:
+        await client.reply()
+        await client.say("HELO client.test")
+        await client.send("NOOP\r\nRSET\r\nVRFY x\r\nNOOP\r\n")
+        assert [(await client.reply())[:3] for _ in range(4)] == ["250", "250", "252", "250"]
+        await client.send("MAIL FROM:<x@away.test>\r\nRCPT TO:<bob@ours.test>\r\n")
+        assert (await client.reply()).startswith("503 5.5.0")
+        assert await client.is_closed()
+
+
+async def test_garbage_behind_quit_is_ignored(edge: Gate) -> None:
+    async with edge.client() as client:
+        await client.hello()
+        await client.send(b"QUIT\r\n" + b"MAIL FROM:<x@away.test>\r\n\0\xff\n" * 500)
+        assert (await client.reply()).startswith("221 2.0.0")
+        assert await client.is_closed()
+    assert edge.events.told == []
 
 
 async def test_a_recipient_named_twice_gets_one_copy(edge: Gate) -> None:

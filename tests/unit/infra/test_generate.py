@@ -11,6 +11,7 @@ from infra.local.layout import LOCAL, Layout, layout_of
 from shared.dns.zonefile import parse_zone
 from shared.errors import SettingsError
 from shared.policy import parse_policy
+from shared.policy.client import ClientFacts, plain_ip
 
 
 @pytest.fixture
@@ -104,6 +105,6 @@ def test_the_zone_holds_the_key_of_this_installation_and_needs_no_other_dns(layo
 
 def test_the_first_policy_can_be_used_and_relays_for_nobody() -> None:
     policy = parse_policy((LOCAL / "policy.toml").read_text())
-    assert not policy.relay.allows("127.0.0.1")
+    assert not policy.relay.judge(ClientFacts(plain_ip("127.0.0.1")), "", "x@away.test")
     assert policy.domains["gatepost.test"].takes("demo")
     assert not policy.domains["gatepost.test"].takes("nobody")

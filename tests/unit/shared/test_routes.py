@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.routes import Route, RouteError, RouteKind, parse_route
+from shared.routes import Route, RouteError, RouteKind, keeps_requiretls, parse_route
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,18 @@ def test_any_text_is_a_route_or_refused(kind: str, rest: str) -> None:
     except RouteError:
         return
     assert parse_route(str(route)) == route
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("maildir:mail", True),
+        ("lmtp:/run/dovecot/lmtp", True),
+        ("lmtp://127.0.0.1:24", False),
+        ("smtp://mail.test", False),
+        ("smtps://mail.test", False),
+        ("mx", False),
+    ],
+)
+def test_requiretls_is_kept_where_the_message_stays_on_the_host(text: str, kept: bool) -> None:
+    assert keeps_requiretls(parse_route(text)) == kept

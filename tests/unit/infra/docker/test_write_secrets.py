@@ -1,6 +1,14 @@
 """Who gets which secret."""
 
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
 from infra.docker.write_secrets import HOLDERS, STAGES
+
+ROOT = Path(__file__).parents[4]
 
 
 def test_a_stage_gets_the_password_of_its_own_broker_user_alone() -> None:
@@ -21,3 +29,22 @@ def test_services_and_engines_run_as_different_users() -> None:
     services = {holder.uid for holder in HOLDERS if holder.name in (*STAGES, "installer")}
     engines = {holder.uid for holder in HOLDERS if holder.name not in (*STAGES, "installer")}
     assert services.isdisjoint(engines | {0})
+
+
+def test_redis_is_known_to_the_stages_and_itself_alone() -> None:
+    knowing = {holder.name for holder in HOLDERS for _, secret in holder.passwords if secret == "redis"}
+    assert knowing == {*STAGES, "redis"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_reaches_redis_by_its_settings_network_and_password(stage: str) -> None:
+    """Whether compose gives the container what its settings ask for; `make test-all` tries it with Docker."""
+    compose = (ROOT / "docker-compose.yml").read_text()
+    service = compose.split(f"\n  {stage}:\n")[1].split("\n\n")[0]
+    settings = tomllib.loads((ROOT / "infra/docker/settings" / f"{stage}.toml").read_text())
+    assert settings["redis"] == {"host": "redis"}
+    (file_name,) = [
+        name for holder in HOLDERS if holder.name == stage for name, secret in holder.passwords if secret == "redis"
+    ]
+    assert f"GATEPOST_REDIS__PASSWORD_FILE: /run/gatepost/{file_name}\n" in service
+    assert re.search(r"\n    networks: \[.*\bcounters\b.*\]\n", service)

@@ -35,6 +35,7 @@ STATES = [
     ("quarantined", {}, State.QUARANTINED),
     ("released", {}, State.RELEASED),
     ("deleted", {}, State.DELETED),
+    ("banned", {"client": "192.0.2.7"}, None),
     ("checked", {}, None),
     ("dropped", {}, None),
     ("attempt", {}, None),
@@ -55,6 +56,10 @@ def test_every_kind_of_event_is_in_the_table_or_changes_no_state() -> None:
 def test_the_latest_state_wins_whatever_came_first() -> None:
     summary = fold(event("delivered", 5.0), event("queued", 3.0), event("received", 1.0))["a1"]
     assert (summary.state, summary.first_seen, summary.last_seen) == ("delivered", 1.0, 5.0)
+
+
+def test_a_ban_is_found_by_its_address() -> None:
+    assert fold(event("banned", client="192.0.2.7"))["a1"].client == "192.0.2.7"
 
 
 def test_the_worst_verdict_of_the_domains_is_shown() -> None:

@@ -129,6 +129,16 @@ RULES: list[tuple[str, Told, list[str]]] = [
     ("a release names the administrator", told("released", by="root", recipients=[DEMO]), ["root released", DEMO]),
     ("a deletion names the administrator", told("deleted", by="root"), ["root deleted"]),
     (
+        "a ban names the address, its end, how often, and what was done last",
+        told("banned", client="192.0.2.7", until=1_800_000_900.0, why="login-failed", count=2),
+        ["192.0.2.7", "2027-01-15 08:15:00 UTC", "second time", "login or password is wrong", "[bans]"],
+    ),
+    (
+        "a fourth ban is counted in figures, a first one not at all",
+        told("banned", client="2001:db8::/64", until=1_800_000_900.0, why="early-talker", count=4),
+        ["2001:db8::/64", "4th time", "spoke before"],
+    ),
+    (
         "a kind of a later version is told by its name and facts",
         told("teleported", to={"planet": "Mars"}),
         ["teleported", "no words", 'to: {"planet": "Mars"}'],
@@ -170,6 +180,11 @@ ENDINGS: list[tuple[str, list[Told], list[str]]] = [
         "a delivery is the end",
         [told("answered", reply="250"), told("delivered", hop="mx", recipients=[DEMO])],
         ["mx has it"],
+    ),
+    (
+        "a ban says how it ends",
+        [told("banned", client="192.0.2.7", until=1_800_000_900.0, why="bad-line", count=1)],
+        ["2027-01-15 08:15:00 UTC", "gatepost ban remove 192.0.2.7", "[bans] never"],
     ),
     (
         "mail in quarantine names the commands",

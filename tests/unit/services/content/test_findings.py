@@ -2,18 +2,7 @@
 
 import pytest
 
-from services.content.auth.message import MAX_FIELDS, MAX_HEADER_BYTES, split_message
-from services.content.auth.results import (
-    Disposition,
-    DkimReason,
-    DkimResult,
-    DkimWord,
-    DmarcResult,
-    DmarcWord,
-    SpfIdentity,
-    SpfResult,
-    SpfWord,
-)
+from services.content.auth.results import Disposition, DkimReason, DkimResult, DkimWord, DmarcResult, DmarcWord
 from services.content.checks.antivirus import check_antivirus
 from services.content.checks.dkim import dkim_finding
 from services.content.checks.dmarc import dmarc_finding
@@ -21,6 +10,8 @@ from services.content.checks.spf import spf_finding
 from services.content.checks.structure import check_structure
 from services.content.engines.clamd import Clean, EngineError, Infected, ScanResult
 from services.content.finding import Finding
+from shared.auth.message import MAX_FIELDS, MAX_HEADER_BYTES, split_message
+from shared.auth.spf_result import SpfIdentity, SpfResult, SpfWord
 from shared.policy import Checks
 
 

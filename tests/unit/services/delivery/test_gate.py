@@ -170,3 +170,41 @@ async def test_hops_of_which_nothing_is_known_are_forgotten(clock: Clock, monkey
         state = await hops.enter(key, 10)
         state.gate.leave(10, 0.01)
     assert await hops.enter("busy", 10) is busy
+
+
+async def test_who_keeps_a_place_free_leaves_it_to_others(clock: Clock) -> None:
+    gate = Gate(clock)
+    await gate.enter(10, keep_free=1)
+    second = asyncio.create_task(gate.enter(10, keep_free=1))
+    await asyncio.sleep(0)
+    assert not second.done()
+    gate.leave(10, 0.01)
+    await second
+
+
+async def test_who_keeps_a_place_free_has_the_only_one(clock: Clock) -> None:
+    gate = Gate(clock)
+    await gate.enter(1, keep_free=1)
+    assert gate.busy == 1
+
+
+async def test_a_place_that_is_withdrawn_from_teaches_nothing(clock: Clock) -> None:
+    gate = Gate(clock)
+    await gate.enter(1)
+    gate.leave(1, 1.0, "dead")
+    clock.now += LONGEST_PAUSE_S
+    await gate.enter(1)
+    waiting = asyncio.create_task(gate.enter(1))
+    await asyncio.sleep(0)
+    gate.withdraw(1)
+    assert not gate.busy
+    assert not gate.is_proven
+    with pytest.raises(Busy):
+        await waiting
+    await gate.enter(1)
+    gate.leave(1, 0.01)
+    await gate.enter(1)
+    waiting = asyncio.create_task(gate.enter(1))
+    await asyncio.sleep(0)
+    gate.withdraw(1)
+    await waiting

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.edge.data import Content, DotReader, Flaw, PieceReader
+from services.edge.data import LONGEST_LINE, Content, DotReader, Flaw, PieceReader
 from services.edge.limits import ByteBudget
 
 HEAD = b"Received: x\r\n"
@@ -116,3 +116,34 @@ def test_chunks_are_judged_as_one(pieces: list[bytes]) -> None:
     if not flawed:
         expected = octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n"
         assert bytes(kept.octets) == HEAD + expected
+
+
+@given(
+    st.lists(st.sampled_from([0, 1, 2, 500, 996, 997, 998, 999, 1000, 3000]), max_size=8),
+    st.lists(st.integers(0, 6000), max_size=8),
+    st.booleans(),
+)
+def test_lines_too_long_are_seen_however_they_are_cut(lengths: list[int], cuts: list[int], dotted: bool) -> None:
+    lines = [b"x" * length for length in lengths]
+    # A dot that was stuffed does not count.
+    sent = b"".join((b".." + line[1:] if dotted and line else line) + b"\r\n" for line in lines)
+    kept = Content(HEAD, 100_000, ByteBudget(10_000_000), LONGEST_LINE)
+    assert read(sent + b".\r\n", cuts, kept) == b""
+    assert (kept.flaw is Flaw.LONG_LINE) == (max(lengths, default=0) > 998)
+
+
+def test_long_lines_in_chunks_are_seen_across_chunks() -> None:
+    kept = Content(HEAD, 100_000, ByteBudget(10_000_000), LONGEST_LINE)
+    reader = PieceReader(kept)
+    reader.feed(b"a\r\n" + b"x" * 500 + b"\r")
+    reader.feed(b"\n" + b"x" * 998 + b"\r")
+    reader.feed(b"\n" + b"x" * 998)
+    assert kept.flaw is None
+    reader.feed(b"x")
+    assert kept.flaw is Flaw.LONG_LINE
+
+
+def test_lines_of_any_length_are_taken_unless_asked_otherwise() -> None:
+    kept = content(limit=100_000)
+    read(b"x" * 50_000 + b"\r\n.\r\n", [], kept)
+    assert kept.flaw is None

@@ -77,3 +77,23 @@ async def test_the_end_and_an_error_wake_the_waiter() -> None:
     held.end()
     with pytest.raises(ConnectionResetError):
         await held.more()
+
+
+async def test_whoever_rests_is_woken_by_the_end_or_an_error_alone() -> None:
+    held = Inbox(asyncio.get_running_loop(), Side())
+    resting = asyncio.create_task(held.rest())
+    await asyncio.sleep(0)
+    held.feed(b"NOOP\r\n")
+    await asyncio.sleep(0)
+    assert not resting.done()
+    assert held.fail(TimeoutError())
+    with pytest.raises(TimeoutError):
+        await resting
+    assert held.has_more
+    assert held.take_line() == b"NOOP"
+    assert not held.has_more
+    resting = asyncio.create_task(held.rest())
+    await asyncio.sleep(0)
+    held.end()
+    await resting
+    await held.rest()

@@ -119,3 +119,12 @@ def test_no_text_breaks_the_parsers(text: str) -> None:
     ):
         with contextlib.suppress(ParameterError):
             parse()
+
+
+def test_requiretls_is_taken_where_it_was_offered_alone() -> None:
+    assert parse_mail_parameters("requiretls", dsn=False, auth=False, requiretls=True).requiretls
+    assert not parse_mail_parameters("", dsn=False, auth=False, requiretls=True).requiretls
+    for text, offered, code in (("REQUIRETLS", False, 555), ("REQUIRETLS=1", True, 501)):
+        with pytest.raises(ParameterError) as caught:
+            parse_mail_parameters(text, dsn=False, auth=False, requiretls=offered)
+        assert caught.value.reply.code == code

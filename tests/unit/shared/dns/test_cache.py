@@ -97,3 +97,12 @@ def test_it_never_outgrows_its_bound_nor_gives_what_has_expired(
         for other, expires_s in expiry.items():
             found = cache.get((other, "TXT"), now_s)
             assert found is None or expires_s > now_s
+
+
+def test_what_is_forgotten_is_not_known_and_frees_its_room() -> None:
+    cache = Cache(2)
+    cache.put(("a.test", "A"), Answer("a.test", "A", exists=False, ttl_s=60), 0)
+    cache.forget(("a.test", "A"))
+    cache.forget(("b.test", "A"))
+    assert cache.get(("a.test", "A"), 0) is None
+    assert cache._size_bytes == 0

@@ -17,7 +17,7 @@ from services.content.auth.canon import (
     simple_body,
     simple_field,
 )
-from services.content.auth.message import Field
+from shared.auth.message import Field
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -15,11 +15,11 @@ from services.content.auth.canon import BodyDigests
 from services.content.auth.dkim import evaluate_dkim
 from services.content.auth.dkimkey import Key, KeyFault, parse_key
 from services.content.auth.dkimsignature import MAX_FIELD_BYTES
-from services.content.auth.message import split_message
 from services.content.auth.results import DkimReason, DkimResult, DkimWord
+from shared.auth.message import split_message
 from shared.dns.replay import NeedLookup
 from tests.unit.services.content.auth.signing import MESSAGE, ed25519_keys, rsa_keys, sign
-from tests.unit.services.content.auth.zone import Zone
+from tests.unit.shared.auth.zone import Zone
 
 NAME = ("s._domainkey.example.org", "TXT")
 SPLIT = len(MESSAGE.partition(b"\r\n\r\n")[0]) + 4

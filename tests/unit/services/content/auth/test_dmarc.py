@@ -4,22 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.content.auth.author import Author
 from services.content.auth.dmarc import evaluate_dmarc
-from services.content.auth.results import (
-    Disposition,
-    DkimReason,
-    DkimResult,
-    DkimWord,
-    DmarcResult,
-    DmarcWord,
-    SpfIdentity,
-    SpfResult,
-    SpfWord,
-)
+from services.content.auth.results import Disposition, DkimReason, DkimResult, DkimWord, DmarcResult, DmarcWord
+from shared.auth.author import Author
+from shared.auth.spf_result import SpfIdentity, SpfResult, SpfWord
 from shared.dns.replay import NeedLookup
 from tests.unit.services.content.auth.test_treewalk import dmarc_zone
-from tests.unit.services.content.auth.zone import Zone
+from tests.unit.shared.auth.zone import Zone
 
 NO_SPF = SpfResult(SpfWord.NONE, SpfIdentity.MAIL_FROM, "", "")
 

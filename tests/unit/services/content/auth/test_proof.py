@@ -3,7 +3,8 @@
 import pytest
 
 from services.content.auth.proof import Proof, proved_by
-from services.content.auth.results import DkimWord, DmarcResult, DmarcWord, SpfIdentity, SpfResult, SpfWord
+from services.content.auth.results import DkimWord, DmarcResult, DmarcWord
+from shared.auth.spf_result import SpfIdentity, SpfResult, SpfWord
 from tests.unit.services.content.auth.test_dmarc import NO_SPF, dkim, spf
 from tests.unit.services.content.auth.test_treewalk import dmarc_zone
 

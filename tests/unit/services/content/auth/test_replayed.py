@@ -2,18 +2,19 @@
 
 import time
 
-from services.content.auth.author import read_author
 from services.content.auth.canon import BodyDigests
 from services.content.auth.dkim import evaluate_dkim
 from services.content.auth.dmarc import evaluate_dmarc
-from services.content.auth.message import split_message
 from services.content.auth.proof import Proof, proved_by
-from services.content.auth.results import DkimWord, DmarcWord, SpfWord
-from services.content.auth.spf import evaluate_spf
+from services.content.auth.results import DkimWord, DmarcWord
+from shared.auth.author import read_author
+from shared.auth.message import split_message
+from shared.auth.spf import evaluate_spf
+from shared.auth.spf_result import SpfWord
 from shared.dns.answer import Answer
 from shared.dns.replay import replay
 from tests.unit.services.content.auth.signing import rsa_keys, sign
-from tests.unit.services.content.auth.zone import Zone, spf_zone
+from tests.unit.shared.auth.zone import Zone, spf_zone
 
 
 class ColdResolver:

@@ -1,4 +1,4 @@
-"""Results as Authentication-Results and as evidence."""
+"""Results as fields of Authentication-Results."""
 
 import authres
 
@@ -8,12 +8,9 @@ from services.content.auth.results import (
     DkimWord,
     DmarcResult,
     DmarcWord,
-    SpfIdentity,
-    SpfResult,
-    SpfWord,
     authentication_results,
-    plain,
 )
+from shared.auth.spf_result import SpfIdentity, SpfResult, SpfWord
 
 DKIM = DkimResult(
     DkimWord.PASS, DkimReason.VERIFIED, "", "example.org", "s", "rsa-sha256", "joe@example.org", "jF+/4MYP", 2048
@@ -42,8 +39,3 @@ def test_authres_reads_what_is_written() -> None:
 def test_a_hostile_identity_is_shown_without_its_local_part() -> None:
     hostile = DkimResult(DkimWord.PASS, DkimReason.VERIFIED, "", identity='"x; spf=pass"@example.org')
     assert authentication_results(hostile) == "dkim=pass header.i=@example.org"
-
-
-def test_evidence_is_printable_ascii_without_quotes_and_bounded() -> None:
-    assert plain('a"b\\c\r\n\x1b[0m\u202eé ~') == "a?b?c???[0m?? ~"
-    assert len(plain("x" * 1000)) == 300

@@ -8,7 +8,7 @@ from services.content.auth.dmarcrecord import Psd, Record, parse_record
 from services.content.auth.results import Disposition
 from services.content.auth.treewalk import MAX_QUERIES, record_at, same_organization, tree_walk
 from shared.dns.answer import DnsTemporary
-from tests.unit.services.content.auth.zone import Zone, spf_zone
+from tests.unit.shared.auth.zone import Zone, spf_zone
 
 NONE, QUARANTINE, REJECT = Disposition.NONE, Disposition.QUARANTINE, Disposition.REJECT
 

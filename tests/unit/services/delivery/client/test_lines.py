@@ -98,6 +98,10 @@ def test_obstacles(envelope: Envelope, message: bytes, offered: Extensions, enha
     assert (refusal.enhanced if refusal else None) == enhanced
 
 
+def test_requiretls_is_kept_by_a_socket_of_this_host() -> None:
+    assert obstacle(envelope_of(requiretls=True), PLAIN, NONE, is_local=True) is None
+
+
 def test_a_message_without_an_empty_line_is_all_header() -> None:
     assert needs_smtputf8(envelope_of(smtputf8=True), b"Subject: \xc3\xbc\r\n")
 

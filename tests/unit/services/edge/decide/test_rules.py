@@ -9,13 +9,15 @@ from services.edge.decide.recipient import complete, judge_recipient
 from services.edge.decide.refusal import RefusalReason as Why
 from services.edge.decide.sender import judge_client, judge_sender
 from services.edge.decide.size import judge_declared_size, refusal_of
-from services.edge.session import Session
+from services.edge.session import Session, Transaction
 from shared.accounts import Account
 from shared.address import Address
+from shared.envelope import Proof, Recipient
 from shared.policy import Listener, Policy, Purpose, TlsMode, parse_policy
 
 POLICY = parse_policy(
     """
+relay.networks = ["10.0.0.0/8"]
 [domains."ours.test"]
 route = "mx"
 recipients = ["bob", "a%b"]
@@ -25,8 +27,12 @@ recipients = "any"
 """
 )
 STRANGER = Session("mx", Listener(purpose=Purpose.INBOUND), "192.0.2.1", 1)
-LISTED = replace(STRANGER, on_relay_list=True)
+LISTED = replace(STRANGER, address="10.0.0.1", relay_proof=Proof.RELAY_LIST)
 LOGGED_IN = replace(STRANGER, account=Account("alice@ours.test", ""))
+
+
+def _transaction(already: int) -> Transaction:
+    return Transaction("x@away.test", [Recipient("bob@ours.test")] * already)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ LOGGED_IN = replace(STRANGER, account=Account("alice@ours.test", ""))
     ],
 )
 def test_recipients(session: Session, local_part: str, domain: str, already: int, expected: Why | None) -> None:
-    refusal = judge_recipient(session, POLICY, Address(local_part, domain), already)
+    refusal = judge_recipient(session, POLICY, _transaction(already), Address(local_part, domain))
     assert (refusal.reason if refusal else None) == expected
 
 

@@ -1,0 +1,1 @@
+"""Recipients that somebody else knows: the route, asked through delivery, or the directory."""

@@ -1,0 +1,131 @@
+"""Owns reading the author's domains out of From. PURE; one pass over a bounded field, no email.policy.default.
+
+Input: the split message. Output: an Author: every domain that stands after an "@" outside quotes and comments, so that
+no mail client can show an address that was not seen here. Standards: RFC 5322 §3.4 and §4.4, RFC 6854, RFC 6532.
+On failure: Author.fault says what is wrong; whoever decides by the author must not go on with a fault.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shared.auth.domain import host_name
+from shared.auth.message import Message
+
+MAX_FROM_BYTES = 8_192
+MAX_ADDRESSES = 100
+
+# Possessive quantifiers: what does not match fails at once, without trying shorter ways.
+_TOKEN = re.compile(
+    r"""
+      (?P<space>[ \t\r\n]++)
+    | (?P<word>"(?:[^"\\]|\\.)*+" | =\?[^?\s]{1,40}\?[BbQq]\?[^?\s]*+\?=)
+    | (?P<literal>\[[^\[\]\\]*+\])
+    | (?P<atom>[^\s()<>\[\]:;@\\,"]++)
+    | (?P<special>[<>@,:;])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The distinct domains of From in order, how many From fields there are, and what is wrong (empty if nothing)."""
+
+    domains: tuple[str, ...]
+    field_count: int
+    fault: str = ""
+
+    @property
+    def domain(self) -> str | None:
+        """The author domain, None unless there is exactly one beyond doubt."""
+        return self.domains[0] if len(self.domains) == 1 and self.field_count == 1 and not self.fault else None
+
+
+class _Malformed(Exception):
+    """From cannot be read; the text says why."""
+
+
+def read_author(message: Message) -> Author:
+    """Return the author's domains."""
+    values = message.values(b"from")
+    domains: dict[str, None] = {}
+    fault = message.fault if values else "there is no From field"
+    for value in values:
+        try:
+            domains.update(dict.fromkeys(_domains(value)))
+        except _Malformed as error:
+            fault = fault or str(error)
+    if len(values) > 1:
+        fault = fault or f"there are {len(values)} From fields"
+    return Author(tuple(domains), len(values), fault)
+
+
+def _domains(value: bytes) -> list[str]:
+    if len(value) > MAX_FROM_BYTES:
+        raise _Malformed("From is too long")
+    tokens = [*_tokens(value.decode("utf-8", "replace")), ("end", "")]
+    domains = []
+    # The "@" signs since the open "<"; None outside of brackets.
+    in_brackets: int | None = None
+    for index, (_, text) in enumerate(tokens):
+        if text == "<":
+            if in_brackets is not None:
+                raise _Malformed("From has a bracket within brackets")
+            in_brackets = 0
+        elif text == ">":
+            # RFC 5322 §3.4: an angle-addr holds exactly one addr-spec; routes (§4.4) are not taken.
+            if in_brackets != 1:
+                raise _Malformed("From has brackets without exactly one address")
+            in_brackets = None
+        elif text == "@":
+            domains.append(_domain_at(tokens, index, bracketed=in_brackets is not None))
+            in_brackets = in_brackets if in_brackets is None else in_brackets + 1
+    if in_brackets is not None:
+        raise _Malformed("From has an open bracket")
+    if not 0 < len(domains) <= MAX_ADDRESSES:
+        raise _Malformed("From has no address" if not domains else "From has too many addresses")
+    return domains
+
+
+def _domain_at(tokens: list[tuple[str, str]], index: int, *, bracketed: bool) -> str:
+    (before, _), (kind, text), (_, after) = (
+        tokens[index - 1],
+        tokens[index + 1],
+        tokens[min(index + 2, len(tokens) - 1)],
+    )
+    if not index or before not in ("word", "atom"):
+        raise _Malformed("From has an address without a local part")
+    if kind == "literal":
+        raise _Malformed("From has an address literal")
+    # RFC 5322 §4.4: "a@b . c" is an obsolete way to write a domain, which readers understand differently.
+    if text.endswith(".") or after.startswith(".") or (bracketed and after != ">"):
+        raise _Malformed("From has an address with a broken domain")
+    domain = host_name(text) if kind == "atom" else None
+    if domain is None:
+        raise _Malformed("From has an address without a proper domain")
+    return domain
+
+
+def _tokens(text: str) -> Iterator[tuple[str, str]]:
+    position = 0
+    while position < len(text):
+        if text[position] == "(":
+            position = _after_comment(text, position)
+            continue
+        token = _TOKEN.match(text, position)
+        if token is None:
+            raise _Malformed("From has an open quote or a character out of place")
+        position = token.end()
+        if token.lastgroup and token.lastgroup != "space":
+            yield token.lastgroup, token.group()
+
+
+def _after_comment(text: str, start: int) -> int:
+    depth = 0
+    for mark in _COMMENT_MARK.finditer(text, start):
+        depth += {"(": 1, ")": -1}.get(mark.group(), 0)
+        if not depth:
+            return mark.end()
+    raise _Malformed("From has an open comment")

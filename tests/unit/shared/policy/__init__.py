@@ -1,0 +1,1 @@
+"""Unit tests of the policy document: a file for each of its tables."""

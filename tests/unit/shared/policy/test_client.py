@@ -1,0 +1,97 @@
+"""Rules of the matchers: all must fit, one of a list is enough, and what is not known yet is neither yes nor no."""
+
+import itertools
+from ipaddress import ip_address
+
+import pytest
+
+from shared.policy import PolicyError, parse_policy
+from shared.policy.client import Certificate, ClientFacts, ClientMatch, Fit, fits_certificate, network_of, plain_ip
+
+NETWORKS = {"networks": ["192.0.2.0/24", "2001:db8::/32"]}
+
+
+def facts(address: str = "192.0.2.7", **known: str | None) -> ClientFacts:
+    return ClientFacts(plain_ip(address), **known)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("matchers", "client", "fit"),
+    [
+        ({}, facts(), Fit.YES),
+        (NETWORKS, facts(), Fit.YES),
+        (NETWORKS, facts("::ffff:192.0.2.7"), Fit.YES),
+        (NETWORKS, facts("2001:db8::5"), Fit.YES),
+        (NETWORKS, facts("198.51.100.1"), Fit.NO),
+        (NETWORKS, facts("2001:db9::5"), Fit.NO),
+        ({"reverse_names": [".a.test"]}, facts(), Fit.UNKNOWN),
+        ({"reverse_names": [".a.test"]}, facts(name=""), Fit.NO),
+        ({"reverse_names": [".a.test"]}, facts(name="mx.a.test"), Fit.YES),
+        ({"reverse_names": [".a.test"]}, facts(name="mx.b.test"), Fit.NO),
+        ({"reverse_names": ["unknown"]}, facts(name=""), Fit.YES),
+        ({"reverse_names": ["unknown"]}, facts(), Fit.UNKNOWN),
+        ({"reverse_names": ["*"]}, facts(name=""), Fit.NO),
+        ({"helo_names": [".a.test"]}, facts(), Fit.UNKNOWN),
+        ({"helo_names": [".a.test", "x"]}, facts(helo="X"), Fit.YES),
+        ({"helo_names": [".a.test"]}, facts(helo="[192.0.2.7]"), Fit.NO),
+        ({"countries": ["de"]}, facts(country="DE"), Fit.YES),
+        ({"countries": ["DE"]}, facts(country="FR"), Fit.NO),
+        ({"countries": ["DE"]}, facts(), Fit.NO),
+        ({**NETWORKS, "helo_names": ["x"]}, facts("198.51.100.1"), Fit.NO),
+        ({"reverse_names": [".a.test"], "helo_names": ["x"]}, facts(helo="y"), Fit.NO),
+        ({"reverse_names": [".a.test"], "helo_names": ["x"]}, facts(helo="x"), Fit.UNKNOWN),
+        ({"reverse_names": [".a.test"], "helo_names": ["x"]}, facts(name="a.test"), Fit.UNKNOWN),
+        ({"reverse_names": [".a.test"], "helo_names": ["x"]}, facts(name="a.test", helo="x"), Fit.YES),
+    ],
+)
+def test_a_client_fits(matchers: dict[str, list[str]], client: ClientFacts, fit: Fit) -> None:
+    assert ClientMatch.model_validate(matchers).fit(client) is fit
+
+
+def test_what_is_learned_later_never_turns_a_yes_or_a_no() -> None:
+    values: dict[str, list[str | None]] = {"name": [None, "", "a.test", "b.test"], "helo": [None, "x", "y"]}
+    matches = [
+        ClientMatch.model_validate({"reverse_names": names, "helo_names": helos})
+        for names in ([], [".a.test"], ["unknown"])
+        for helos in ([], ["x"])
+    ]
+    for match, name, helo in itertools.product(matches, *values.values()):
+        before = match.fit(facts(name=name, helo=helo))
+        later = {
+            match.fit(facts(name=name if name is not None else new_name, helo=helo if helo is not None else new_helo))
+            for new_name, new_helo in itertools.product(values["name"][1:], values["helo"][1:])
+        }
+        assert Fit.UNKNOWN not in later
+        assert before is Fit.UNKNOWN or later == {before}
+
+
+@pytest.mark.parametrize("country", ["", "D", "DEU", "d1", "ÄÖ"])
+def test_what_is_no_country_is_refused(country: str) -> None:
+    with pytest.raises(PolicyError, match="ISO 3166"):
+        parse_policy(f"[[access]]\naction = 'deny'\ncountries = ['{country}']")
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("2001:DB8::1", "2001:db8::1"),
+    ],
+)
+def test_rules_see_an_address_in_one_form(text: str, plain: str) -> None:
+    assert plain_ip(text) == ip_address(plain)
+
+
+@pytest.mark.parametrize(
+    ("address", "network"), [("192.0.2.77", "192.0.2.0/24"), ("2001:db8:1:2:3::4", "2001:db8:1:2::/64")]
+)
+def test_a_network_shares_the_fate_of_an_address(address: str, network: str) -> None:
+    assert str(network_of(plain_ip(address))) == network
+
+
+def test_no_certificate_fits_nothing() -> None:
+    assert not fits_certificate(["verified"], None)
+    assert fits_certificate(["verified"], Certificate("ab" * 32, "CN=x"))
+    assert not fits_certificate([], Certificate("ab" * 32, "CN=x"))
