@@ -10,7 +10,7 @@
 set -eu
 
 needed='python3-venv rabbitmq-server clamav-daemon swaks'
-[ "${1:-run}" = test ] && needed="$needed postfix dovecot-lmtpd bind9 postgresql"
+[ "${1:-run}" = test ] && needed="$needed postfix dovecot-lmtpd bind9 postgresql redis-server"
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -57,7 +57,7 @@ echo "Debian packages to install:$missing"
 
 units() {
     find /lib/systemd/system -name '*.service' -o -name '*.socket' 2>/dev/null |
-        grep -E '/(rabbitmq|epmd|clamav|postfix|dovecot|named|postgresql)' | sort
+        grep -E '/(rabbitmq|epmd|clamav|postfix|dovecot|named|postgresql|redis)' | sort
 }
 
 guard=/usr/sbin/policy-rc.d

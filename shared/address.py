@@ -6,6 +6,7 @@ On failure: AddressError, whose text says what is wrong; nothing is stripped or 
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 
@@ -137,7 +138,10 @@ def canonical_local_part(local_part: str) -> str:
 
 
 def is_routed_local_part(local_part: str) -> bool:
-    """Whether a local part could make another server relay: `%`, `!` or `@` in it."""
+    """Whether a local part could make another server relay: `%`, `!` or `@` in it, or what mail programs take for them."""
+    if not local_part.isascii():
+        # RFC 6532 §3.1 has programs normalize; a fullwidth sign is then the plain one.
+        local_part = unicodedata.normalize("NFKC", local_part)
     return any(sign in local_part for sign in "%!@")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from services.edge.bans import Bans
 from services.edge.counting import Counting
 from services.edge.decide.admission import Load, ban_refusal, judge_access_rules, judge_load, place_refusal
-from services.edge.decide.names import judge_lists, judge_name
+from services.edge.decide.names import judge_names
 from services.edge.decide.refusal import Refusal, RefusalReason, refuse
 from services.edge.lookups.client import ClientLookups
 from services.edge.session import Session
@@ -69,7 +69,7 @@ class Admission:
 
     def at_helo(self, session: Session) -> Refusal | None:
         """Return why the client is refused now that its name is known."""
-        return None if session.settled else judge_access_rules(session, self._policy.policy)
+        return None if session.settled else judge_access_rules(session, self._policy.policy, final=True)
 
     async def leave(self, session: Session) -> None:
         """Give back what the session holds."""
@@ -88,14 +88,12 @@ class Admission:
         return None
 
     async def _look_up(self, session: Session, policy: Policy) -> None:
-        names = await self._lookups.about(session.address, policy)
+        held_to_them = session.rules.purpose is Purpose.INBOUND and session.counted
+        names = await self._lookups.about(session.address, policy, lists=held_to_them)
         if names.reverse is not None:
             session.name = names.reverse.name
-        if session.rules.purpose is not Purpose.INBOUND or not session.counted:
-            return
-        session.held_against = judge_name(policy.reverse, names.reverse) if names.reverse else None
-        if names.findings is not None:
-            session.held_against = session.held_against or judge_lists(policy.dns_lists, names.findings)
+        if held_to_them:
+            session.held_against = judge_names(policy, names.reverse, names.findings)
 
     async def _talks_early(self, session: Session, hears: Hears) -> bool:
         wait_s = session.rules.greet_wait_s

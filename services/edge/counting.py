@@ -6,7 +6,6 @@ counts of a client are the same on all listeners, each of which holds its own li
 On failure: none; `State.take` goes on in this process alone while the shared state is away.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 from services.edge.decide.control import Control, Who, control_end, control_mail, control_recipient, exceeded
@@ -43,57 +42,47 @@ class Counting:
 
     async def at_mail(self, session: Session, sender: str, declared_size: int, policy: Policy) -> Refusal | None:
         """Count a message, or return why it may not be sent. declared_size: 0 where none was declared."""
-        rate = session.limits.message_rate
+        general = _general(session, "messages", session.limits.message_rate)
         control = control_mail(policy.clients, Who(session.client, sender), declared_size) if policy.clients else None
-        return await self._take(session, "messages", rate, 1, control, _MESSAGES)
+        return await self._take(general, control, _MESSAGES)
 
     async def at_rcpt(self, session: Session, sender: str, recipient: str, policy: Policy) -> Refusal | None:
         """Count a recipient, or return why it is refused. recipient: with its domain."""
-        rate = session.limits.recipient_rate
+        general = _general(session, "recipients", session.limits.recipient_rate)
         control = control_recipient(policy.clients, Who(session.client, sender), recipient) if policy.clients else None
-        return await self._take(session, "recipients", rate, 1, control, _RECIPIENTS)
+        return await self._take(general, control, _RECIPIENTS)
 
     async def at_end(self, session: Session, tx: Transaction, size: int, policy: Policy) -> Refusal | None:
         """Count the octets of a whole message, or return why it is not taken."""
-        rate = session.limits.byte_rate
+        general = _general(session, "octets", session.limits.byte_rate, size)
         control = None
         if policy.clients:
             recipients = [recipient.address for recipient in tx.recipients]
             control = control_end(policy.clients, Who(session.client, tx.sender or ""), recipients, size)
-        return await self._take(session, "octets", rate, size, control, _OCTETS)
+        return await self._take(general, control, _OCTETS)
 
-    async def _take(
-        self, session: Session, what: str, rate: Rate | None, amount: int, control: Control | None, too_much: Refusal
-    ) -> Refusal | None:
+    async def _take(self, general: Ask | None, control: Control | None, too_much: Refusal) -> Refusal | None:
         if control is not None and control.refusal is not None:
             return control.refusal
-        asks: list[Ask] = []
-        if rate is not None and session.counted and amount > 0:
-            asks.append(Ask(_key(what, session), rate, amount))
-        general = len(asks)
+        asks = [general] if general is not None else []
         if control is not None:
             asks += [ask for ask, _ in control.asks]
-        if not asks:
-            return None
-        full = await self._state.take(asks)
+        full = await self._state.take(asks) if asks else None
         if full is None:
             return None
-        if general and full == asks[0]:
-            return too_much
-        return _refusal_of(full, control, too_much)
+        for ask, rule in control.asks if control is not None else ():
+            if ask == full:
+                return exceeded(rule, too_much.reply.code)
+        return too_much
 
 
-def _refusal_of(full: Ask, control: Control | None, too_much: Refusal) -> Refusal:
-    rules: Sequence[tuple[Ask, object]] = control.asks if control is not None else ()
-    assert control is not None and rules
-    rule = next(rule for ask, rule in control.asks if ask == full)
-    return exceeded(rule, too_much.reply.code)
-
-
-def _key(what: str, session: Session) -> str:
+def _general(session: Session, what: str, rate: Rate | None, amount: int = 1) -> Ask | None:
+    """Return what is to be counted by the listener's limits, None where nothing is."""
+    if rate is None or not session.counted or amount <= 0:
+        return None
     if session.account is not None:
-        return f"rate:{what}:login:{session.account.login.lower()}"
-    return f"rate:{what}:{subject_of(session.address)}"
+        return Ask(f"rate:{what}:login:{session.account.login.lower()}", rate, amount)
+    return Ask(f"rate:{what}:{subject_of(session.address)}", rate, amount)
 
 
 @lru_cache(maxsize=4096)

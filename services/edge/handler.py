@@ -118,8 +118,10 @@ class EdgeHandler:
         refusal = judge_recipient(session, policy, tx, address)
         if refusal is not None and refusal is not NOT_VERIFIED:
             return refusal
-        if session.held_against is not None and not session.may_relay and not is_always_taken(address.local_part):
-            return session.held_against
+        # An access rule may have let the client in only after its name, or its HELO, was known.
+        held = None if session.trusted or session.may_relay else session.held_against
+        if held is not None and not is_always_taken(address.local_part):
+            return held
         if tx.requiretls and (not_kept := judge_requiretls(policy.route_of(address.domain))):
             return not_kept
         return (

@@ -16,7 +16,7 @@ from shared.envelope import Body, Notify, Ret
 from shared.reply import Reply
 
 # A quoted local part may hold `>` and spaces.
-_PATH = re.compile(r'(<(?:[^\s"<>]|"(?:[^"\\]|\\.)*")*>)(?:[ \t]+(.*))?\Z', re.DOTALL)
+_PATH = re.compile(r'(<(?:[^\s"<>]|"(?:[^"\\]|\\.)*")*>)(?: +(.*))?\Z', re.DOTALL)
 # RFC 5321 §4.1.2: esmtp-keyword and esmtp-value.
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([\x21-\x3c\x3e-\x7e\u0080-\U0010ffff]+))?\Z")
 # RFC 3461 §4: xchar and hexchar.
@@ -112,7 +112,8 @@ _NO_RCPT_PARAMETERS = RcptParameters()
 
 def _split(text: str) -> dict[str, str | None]:
     given: dict[str, str | None] = {}
-    for part in text.split():
+    # RFC 5321 §4.1.1.2: spaces part them, and nothing else that looks like one.
+    for part in filter(None, text.split(" ")):
         matched = _PARAMETER.match(part)
         if matched is None:
             raise ParameterError(501, "5.5.4", "Syntax error in parameters")

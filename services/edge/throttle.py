@@ -2,7 +2,9 @@
 
 Owns: how many failures an account may see from one network, and from everywhere, before further attempts are put off
 (never refused for good: who knows the password gets in a little later, so that nobody can lock somebody else out from
-where that one comes): a network from which the login succeeded lately is not held back for what others try. Failures of an address are counted by services/edge/bans.py, by the refusals that they bring.
+where that one comes). A network from which the login succeeded lately is not held back for what others try elsewhere.
+An attempt that names no login (a ticket that cannot be read) is none of any account's. Failures of an address are
+counted by services/edge/bans.py, by the refusals that they bring.
 On failure: while the shared state is away, nobody is held back.
 """
 
@@ -27,6 +29,8 @@ class LoginThrottle:
 
     async def may_try(self, address: str, login: str) -> bool:
         """Whether a password of this login may be tried from this address now; else the answer is 454 4.7.0."""
+        if not login:
+            return True
         near, anywhere, good = _keys(address, login)
         try:
             here, everywhere, known = await self._state.get([near, anywhere, good])
@@ -36,6 +40,8 @@ class LoginThrottle:
 
     async def failed(self, address: str, login: str) -> None:
         """Count a failure."""
+        if not login:
+            return
         near, anywhere, _ = _keys(address, login)
         try:
             await self._state.add(near, 1, NEAR_S)

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from shared.policy.table import Network, RateText, Table
 
-
 _STRESS: dict[str, float] = {
     "command_timeout_s": 10.0,
     "data_timeout_s": 30.0,

@@ -2,8 +2,8 @@
 
 A stranger has a public address, no login and no certificate, and claims any sender. Which public addresses may send to
 a foreign domain is computed, not sampled; an organisation's own may, the internet may not: beyond 2^21 IPv4 addresses
-(two of /12) or 2^108 of IPv6 (a /20), all networks together, the rules are refused, with one address as the proof. The same
-holds for listed proxies: who may send a PROXY header or XCLIENT may claim any address.
+(two of /12) or 2^108 of IPv6 (a /20), all networks together, the rules are refused, with one address as the proof. The
+same holds for listed proxies: who may send a PROXY header or XCLIENT may claim any address.
 A rule that denies some senders or recipients only is no protection: a stranger claims others.
 Standards: RFC 5321 §7.9 and §3.6 (relaying is an operator's choice, never a stranger's).
 """
@@ -60,7 +60,7 @@ def _in_order(relay: Relay) -> Iterable[tuple[list[IPv4Network | IPv6Network], R
 
 
 def _allows_strangers(rule: RelayRule) -> bool:
-    # Senders can be forged, and any recipient elsewhere is a victim; a login or a certificate is not had by claiming it.
+    # Senders can be forged, and any recipient elsewhere is a victim; a login or a certificate cannot be claimed.
     return rule.action is RelayAction.ALLOW and not rule.certificates and not rule.logins
 
 

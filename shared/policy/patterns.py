@@ -58,6 +58,12 @@ def matches_address(pattern: str, address: str) -> bool:
     return not wanted_local or matches_local_part(wanted_local, canonical_local_part(local_part).lower())
 
 
+def comparable(address: str) -> str:
+    """Return the one form of an address by which it is counted: the case and needless quotes make no other one."""
+    local_part, at, domain = address.rpartition("@")
+    return f"{canonical_local_part(local_part)}{at}{domain}".lower()
+
+
 def matches_name(pattern: str, name: str | None) -> bool:
     """Whether a host name fits a pattern. name: None where there is no confirmed one."""
     if not name:

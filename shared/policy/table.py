@@ -91,7 +91,7 @@ def _rate(value: object) -> object:
     if value is None or isinstance(value, Rate):
         return value
     if not isinstance(value, str):
-        raise ValueError(_RATE_FORM)
+        raise ValueError(_RATE_FORM)  # noqa: TRY004 - pydantic reports it with the key that is wrong
     if value == "unlimited":
         return None
     matched = _RATE.match(value)

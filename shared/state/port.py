@@ -76,4 +76,7 @@ class State(Protocol):
         """Remove a key; return whether it was there. Raises StateUnavailable."""
 
     async def find(self, prefix: str, limit: int) -> list[Entry]:
-        """Return at most so many keys that begin with a prefix, sorted. Raises StateUnavailable."""
+        """Return at most so many keys that begin with a prefix, sorted. Raises StateUnavailable.
+
+        prefix: what stands before the first colon of a key, whole, and perhaps more.
+        """

@@ -1,7 +1,6 @@
 """Values with lifetimes, in memory (PURE; the time is an argument).
 
-Owns: text by key, each until its end. Bound: so many values; those whose end is nearest go first, as they do in Redis
-under `volatile-ttl`.
+Owns: text by key, each until its end. Bound: so many values; those whose end is nearest go first.
 """
 
 import heapq

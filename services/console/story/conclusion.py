@@ -98,7 +98,7 @@ def _ending(event: Told) -> list[str]:
             client = client_of(facts)
             return [
                 f"{client} is refused until {moment(number(facts, 'until'))}; the ban ends by itself.",
-                f"An administrator lifts it with `gatepost ban remove {client}`, or exempts the address in [bans] never.",
+                f"An administrator lifts it with `gatepost ban remove {client}`, or puts it into [bans] never.",
             ]
         case "delivered":
             return [f"Delivered: {word(facts, 'hop')} has it for {words(facts, 'recipients')}."]

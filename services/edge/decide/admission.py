@@ -43,12 +43,15 @@ def judge_load(load: Load, policy: Policy, rules: Listener) -> Refusal | None:
     return None
 
 
-def judge_access_rules(session: Session, policy: Policy) -> Refusal | None:
-    """Return why an access rule keeps the client out, by what is known of it now; note what is settled."""
+def judge_access_rules(session: Session, policy: Policy, *, final: bool = False) -> Refusal | None:
+    """Return why an access rule keeps the client out, by what is known of it now; note what is settled.
+
+    final: nothing more will be known of it.
+    """
     rules = [*session.rules.access, *policy.access] if session.rules.access else policy.access
     if not rules:
         return None
-    access = judge_access(rules, session.client)
+    access = judge_access(rules, session.client, final=final)
     session.settled = access.settled
     if access.rule is None:
         return None

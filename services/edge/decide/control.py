@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from services.edge.decide.refusal import Refusal, RefusalReason
 from shared.policy.client import ClientFacts, network_of
 from shared.policy.clients import ClientControl, CountBy
+from shared.policy.patterns import comparable
 from shared.policy.table import Rate
 from shared.reply import Reply
 from shared.state.port import Ask
@@ -125,8 +126,8 @@ def _subject(rule: ClientControl, who: Who, recipient: str = "") -> str | None:
         case CountBy.LOGIN:
             return who.client.login.lower() if who.client.login is not None else None
         case CountBy.SENDER:
-            return who.sender.lower() or "<>"
+            return comparable(who.sender) or "<>"
         case CountBy.RECIPIENT:
-            return recipient.lower()
+            return comparable(recipient)
         case CountBy.RULE:
             return ""

@@ -33,11 +33,10 @@ def signed(common_name: str, *names: str, by: Signed | None = None, days: int = 
     return builder.sign(by[1] if by else key, hashes.SHA256()), key
 
 
-def pem(pair: Signed) -> bytes:
+def pem(pair: Signed, passphrase: bytes = b"") -> bytes:
     """Return the certificate and its key as one file's content."""
-    key = pair[1].private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    key = pair[1].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
     return key + pair[0].public_bytes(serialization.Encoding.PEM)
 
 

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from shared.event import EventKind
-from tests.integration.edge.gate import Client, Gate, limited, policy
+from tests.integration.edge.gate import Client, Gate, limited
 
 
 async def test_errors_are_counted_and_end_the_session(edge: Gate) -> None:

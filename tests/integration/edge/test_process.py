@@ -15,6 +15,7 @@ from infra.local.ports import free_ports
 from tests.integration.edge.gate import POLICY, Client
 from tests.integration.edge.test_broker import administer
 from tests.rabbit import Rabbit
+from tests.redis import RedisServer
 
 
 @dataclass
@@ -24,6 +25,11 @@ class Process:
     process: asyncio.subprocess.Process
     port: int
     health: int
+    log_file: Path
+
+    def log(self) -> str:
+        """What it has logged."""
+        return self.log_file.read_text()
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
@@ -71,7 +77,15 @@ async def start(settings: Path, log: IO[bytes] | int) -> asyncio.subprocess.Proc
 
 
 @contextlib.asynccontextmanager
-async def process(rabbit: Rabbit, certificate: Path, folder: Path, extra: str = "") -> AsyncIterator[Process]:
+async def process(
+    rabbit: Rabbit,
+    certificate: Path,
+    folder: Path,
+    extra: str = "",
+    *,
+    listener: str = "",
+    redis: RedisServer | None = None,
+) -> AsyncIterator[Process]:
     port, health = free_ports(2)
     settings = rabbit.settings("edge")
     path = folder / "edge.toml"
@@ -80,13 +94,16 @@ async def process(rabbit: Rabbit, certificate: Path, folder: Path, extra: str = 
         f'[broker]\nport = {settings.port}\nuser = "edge"\npassword = "{settings.password.get_secret_value()}"\n'
         f"[health]\nport = {health}\n"
         f'[listeners.mx]\nport = {port}\ncertificate_file = "{certificate}"\nkey_file = "{certificate}"\n'
+        + (f"[redis]\nport = {redis.port}\n" if redis else "")
     )
     path.chmod(0o600)
     with (folder / "edge.log").open("wb") as log:
         started = await start(path, log)
     try:
-        running = Process(started, port, health)
-        await administer(rabbit, POLICY + extra)
+        running = Process(started, port, health, folder / "edge.log")
+        await administer(
+            rabbit, (POLICY.replace('[listeners.mx]\npurpose = "inbound"\n', listener) if listener else POLICY) + extra
+        )
         await running.until_ready()
         yield running
     finally:

@@ -64,7 +64,7 @@ async def test_what_stands_behind_the_header_is_early_talk_and_not_lost(edge: Ga
         while reply := await client.reply():
             replies.append(reply)
     # Beyond the greeting nothing is answered but the refusal.
-    assert [reply for reply in replies if not reply.startswith("220 ")][0].startswith(("503 5.5.0", "554 5.5.0"))
+    assert next(reply for reply in replies if not reply.startswith("220 ")).startswith(("503 5.5.0", "554 5.5.0"))
     assert not [reply for reply in replies if reply.startswith("250")]
 
 

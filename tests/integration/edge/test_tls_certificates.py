@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from services.edge.settings import CertificateSettings, ListenerSettings
+from services.edge.tls.certificates import Certificates
 from shared.errors import SettingsError
 from tests.integration.edge.certificates import Signed, der, pem, signed, written
 from tests.integration.edge.gate import Client, Gate, gate, policy, trusting
@@ -127,8 +128,7 @@ async def test_a_certificate_that_cannot_be_used_leaves_the_old_one(folder: Path
             case "gone":
                 (folder / "mx.pem").unlink()
             case "encrypted":
-                text = pem(new).replace(b"BEGIN PRIVATE", b"BEGIN ENCRYPTED PRIVATE")
-                (folder / "mx.pem").write_bytes(text.replace(b"END PRIVATE", b"END ENCRYPTED PRIVATE"))
+                (folder / "mx.pem").write_bytes(pem(new, passphrase=b"secret"))
         with structlog.testing.capture_logs() as logs:
             edge.listeners.look_at_certificates()
             edge.listeners.look_at_certificates()
@@ -162,8 +162,7 @@ async def test_a_certificate_that_ends_soon_is_warned_of(folder: Path) -> None:
 async def test_a_start_with_a_broken_certificate_names_the_file(folder: Path) -> None:
     (folder / "mx.pem").write_text("nothing")
     with pytest.raises(SettingsError, match=r"listeners\.\S+: .*mx\.pem"):
-        async with edge_with(settings(folder, "mx")):
-            pass
+        Certificates("mx", settings(folder, "mx"))
 
 
 async def test_a_server_name_that_is_no_name_does_not_trouble_others(folder: Path) -> None:

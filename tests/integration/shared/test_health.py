@@ -7,23 +7,26 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 import shared.health
+from shared.gate import Gate
 from shared.health import Conditions, HealthServer
+from shared.policy import parse_policy
 from shared.settings import HealthSettings
+from tests.fakes import FixedPolicy
 
 
 class Service:
     """A process with two conditions and one counter."""
 
-    def __init__(self, conditions: Conditions | None = None) -> None:
+    def __init__(self, conditions: Conditions | None = None, gate: Gate | None = None) -> None:
         self.broker, self.policy = True, True
         usual: Conditions = {"broker": lambda: self.broker, "policy": lambda: self.policy}
         registry = CollectorRegistry()
         Counter("gatepost_test", "A counter", registry=registry).inc(3)
-        self.server = HealthServer(HealthSettings(port=0), conditions or usual, registry)
+        self.server = HealthServer(HealthSettings(port=0), conditions or usual, registry, gate)
 
-    async def send(self, request: bytes) -> bytes:
+    async def send(self, request: bytes, source: str = "127.0.0.1") -> bytes:
         """Return all that comes back."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port, local_addr=(source, 0))
         try:
             async with asyncio.timeout(15):
                 writer.write(request)
@@ -143,5 +146,27 @@ async def test_a_condition_with_a_defect_is_not_ready() -> None:
     await service.server.start()
     try:
         assert await service.get("/readyz") == (503, "not ready: broken\n")
+    finally:
+        await service.server.close()
+
+
+REQUEST = b"GET /metrics HTTP/1.1\r\n\r\n"
+
+
+async def test_whom_the_access_rules_deny_is_let_go_without_a_word() -> None:
+    policy = FixedPolicy(parse_policy("[[access]]\naction = 'deny'\nnetworks = ['127.0.0.2/32', '127.0.0.1/32']"))
+    service = Service(gate=Gate(policy))
+    await service.server.start()
+    try:
+        # The connection ends with what was sent unread, which some kernels tell as a reset.
+        try:
+            assert await service.send(REQUEST, "127.0.0.2") == b""
+        except ConnectionError:
+            pass
+        assert (await service.send(REQUEST, "127.0.0.3")).startswith(b"HTTP/1.1 200 ")
+        # Whoever keeps the process running asks from here.
+        assert (await service.send(REQUEST, "127.0.0.1")).startswith(b"HTTP/1.1 200 ")
+        policy.policy = parse_policy("")
+        assert (await service.send(REQUEST, "127.0.0.2")).startswith(b"HTTP/1.1 200 ")
     finally:
         await service.server.close()

@@ -219,8 +219,8 @@ async def test_signs_of_a_prefix_mean_themselves(state: OwnedState, sign: str) -
 
 async def test_many_keys_are_found(state: OwnedState) -> None:
     for number in range(2500):
-        await state.put(f"k{number:04}", "v", 60)
-    assert [entry.key for entry in await state.find("k", 1200)] == [f"k{number:04}" for number in range(1200)]
+        await state.put(f"k:{number:04}", "v", 60)
+    assert [entry.key for entry in await state.find("k:", 1200)] == [f"k:{number:04}" for number in range(1200)]
 
 
 # ---- several workers on one Redis

@@ -25,8 +25,19 @@ def test_the_golden_book_is_read_and_written_for_ever() -> None:
 
 
 def test_keys_of_a_later_version_are_ignored() -> None:
-    body = b'{"version":1,"accounts":[{"login":"a","argon2":"h","scram":"later"}],"later":1}'
+    body = b'{"version":1,"accounts":[{"login":"a","argon2":"h","totp":"later"}],"later":1}'
     assert decode_accounts(body) == AccountBook(1, (Account("a", "h"),))
+
+
+def test_other_verifiers_travel_and_none_of_them_is_needed() -> None:
+    body = (
+        b'{"version":1,"accounts":['
+        b'{"login":"a","argon2":"h","senders":[],"disabled":false,"scram":"keys","cram_md5":"password"},'
+        b'{"login":"elsewhere","senders":[],"disabled":false}]}'
+    )
+    book = AccountBook(1, (Account("a", "h", scram="keys", cram_md5="password"), Account("elsewhere")))
+    assert decode_accounts(body) == book
+    assert encode_accounts(book) == body
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"version":1,"accounts":[{}]}', b"\xff"])

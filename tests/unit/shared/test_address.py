@@ -240,6 +240,12 @@ def test_quotes_and_backslashes_mean_nothing_where_they_are_not_needed(local_par
         ('"a@b.test"', True),
         (r'"a\%b"', True),
         ('"a b"', False),
+        # What mail programs that normalize (RFC 6532 §3.1) take for %, ! and @.
+        ("a\uff05b.test", True),
+        ("a\ufe6ab.test", True),
+        ("b.test\uff01a", True),
+        ("a\uff20b.test", True),
+        ("\u00fcn\u00efc\u00f6de", False),
     ],
 )
 def test_a_local_part_that_routes_is_known(local_part: str, routed: bool) -> None:

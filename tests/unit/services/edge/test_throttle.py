@@ -65,6 +65,12 @@ async def test_a_list_tried_from_everywhere_is_put_off_but_not_where_the_user_is
     assert await watch.may_try("192.0.2.200", "Anna")
 
 
+async def test_attempts_that_name_nobody_lock_out_nobody() -> None:
+    watch = LoginThrottle(MemoryState())
+    await fail(watch, "192.0.2.7", "", 2 * throttle.ANYWHERE)
+    assert await watch.may_try("192.0.2.7", "")
+
+
 async def test_a_success_forgets_the_failures_around_it() -> None:
     watch = LoginThrottle(MemoryState())
     await fail(watch, "192.0.2.7", "anna", throttle.NEAR - 1)

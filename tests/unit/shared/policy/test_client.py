@@ -55,7 +55,7 @@ def test_what_is_learned_later_never_turns_a_yes_or_a_no() -> None:
         for names in ([], [".a.test"], ["unknown"])
         for helos in ([], ["x"])
     ]
-    for match, name, helo in itertools.product(matches, *values.values()):
+    for match, (name, helo) in itertools.product(matches, itertools.product(values["name"], values["helo"])):
         before = match.fit(facts(name=name, helo=helo))
         later = {
             match.fit(facts(name=name if name is not None else new_name, helo=helo if helo is not None else new_helo))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.envelope import Direction
 from shared.policy import Policy, PolicyError, Purpose, TlsMode, parse_policy
 from shared.policy.client import ClientFacts, plain_ip
 from shared.routes import RouteKind

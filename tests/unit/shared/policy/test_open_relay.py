@@ -89,7 +89,7 @@ CLOSED = {
 
 @pytest.mark.parametrize("text", OPEN.values(), ids=OPEN)
 def test_an_open_relay_is_refused_with_a_proof(text: str) -> None:
-    with pytest.raises(PolicyError, match="open relay: (a client at|listeners)"):
+    with pytest.raises(PolicyError, match=r"open relay: (a client at|listeners)"):
         parse_policy(text)
 
 

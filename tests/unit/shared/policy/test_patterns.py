@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from shared.policy.patterns import AddressPattern, NamePattern, matches_address, matches_local_part, matches_name
+from shared.policy.patterns import (
+    AddressPattern,
+    NamePattern,
+    comparable,
+    matches_address,
+    matches_local_part,
+    matches_name,
+)
 
 ADDRESS = TypeAdapter[str](AddressPattern)
 NAME = TypeAdapter[str](NamePattern)
@@ -55,6 +62,21 @@ NAME = TypeAdapter[str](NamePattern)
 )
 def test_an_address_fits(pattern: str, address: str, fits: bool) -> None:
     assert matches_address(ADDRESS.validate_python(pattern), address) is fits
+
+
+@pytest.mark.parametrize(
+    ("address", "form"),
+    [
+        ("User@Example.org", "user@example.org"),
+        ('"user"@example.org', "user@example.org"),
+        (r'"us\er"@example.org', "user@example.org"),
+        ('"a b"@example.org', '"a b"@example.org'),
+        ("postmaster", "postmaster"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_counted_in_one_form(address: str, form: str) -> None:
+    assert comparable(address) == form
 
 
 @pytest.mark.parametrize(

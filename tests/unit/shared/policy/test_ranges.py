@@ -1,6 +1,7 @@
 """Rules of address ranges, against sets of small numbers and against Python's own network arithmetic."""
 
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ def members(ranges: list[Range]) -> set[int]:
 
 
 def in_order(ranges: list[Range]) -> bool:
-    return all(left[1] + 1 < right[0] for left, right in zip(ranges, ranges[1:], strict=False))
+    return all(left[1] + 1 < right[0] for left, right in pairwise(ranges))
 
 
 @given(_ranges)

@@ -1,7 +1,7 @@
 """Rules of state in memory that need a clock of their own: windows, lifetimes, bounds."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.policy.table import Rate
@@ -63,6 +63,7 @@ async def test_what_was_refused_is_not_counted(state: MemoryState, clock: Clock)
     assert await counted(state, 20) == 10
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 40), st.integers(1, 8)), max_size=60),
     st.integers(1, 12),
@@ -112,10 +113,10 @@ async def test_keys_of_one_window_length_push_out_none_of_another(clock: Clock) 
 async def test_windows_that_ran_out_make_room(clock: Clock) -> None:
     state = MemoryState(clock, max_keys=1000)
     for number in range(500):
-        await counted(state, 1, Rate(1, 1), f"old{number}")
+        await counted(state, 1, Rate(1, 1), f"k:old{number}")
     clock.now_s += 10
     for number in range(200):
-        await counted(state, 1, Rate(1, 1), f"new{number}")
+        await counted(state, 1, Rate(1, 1), f"k:new{number}")
     (table,) = state._windows._tables.values()
     assert len(table) == 200
 
@@ -143,28 +144,36 @@ async def test_a_number_is_kept_from_its_beginning(state: MemoryState, clock: Cl
 
 async def test_the_values_whose_end_is_nearest_make_room(clock: Clock) -> None:
     state = MemoryState(clock, max_values=3)
-    for ttl_s, key in [(30, "c"), (10, "a"), (20, "b"), (40, "d")]:
+    for ttl_s, key in [(30, "k:c"), (10, "k:a"), (20, "k:b"), (40, "k:d")]:
         await state.put(key, "v", ttl_s)
-    assert await state.get(list("abcd")) == [None, "v", "v", "v"]
-    await state.put("b", "again", 100)
-    await state.put("e", "v", 50)
-    assert await state.get(list("abcde")) == [None, "again", None, "v", "v"]
+    assert await state.get(["k:a", "k:b", "k:c", "k:d"]) == [None, "v", "v", "v"]
+    await state.put("k:b", "again", 100)
+    await state.put("k:e", "v", 50)
+    assert await state.get(["k:a", "k:b", "k:c", "k:d", "k:e"]) == [None, "again", None, "v", "v"]
+
+
+async def test_a_flood_of_one_kind_pushes_out_none_of_another(clock: Clock) -> None:
+    state = MemoryState(clock, max_values=3)
+    await state.put("ban:192.0.2.1", "v", 10)
+    for number in range(100):
+        await state.put(f"grey:{number}", "v", 1000)
+    assert await state.get(["ban:192.0.2.1"]) == ["v"]
 
 
 async def test_a_value_put_again_and_again_takes_no_more_room(state: MemoryState) -> None:
     for number in range(10_000):
         await state.put("k", str(number), 1000)
-    assert len(state._values._ends) < 2000
+    assert len(state._of("k")._ends) < 2000
     assert await state.get(["k"]) == ["9999"]
 
 
 async def test_values_that_ended_are_swept(state: MemoryState, clock: Clock) -> None:
     for number in range(100):
-        await state.put(f"old{number}", "v", 10)
+        await state.put(f"k:old{number}", "v", 10)
     clock.now_s += 11
     for number in range(50):
-        await state.put(f"new{number}", "v", 10)
-    assert len(state._values._values) == 50
+        await state.put(f"k:new{number}", "v", 10)
+    assert len(state._of("k")._values) == 50
 
 
 async def test_a_place_given_back_too_often_is_no_place_more() -> None:

@@ -45,6 +45,16 @@ def test_who_has_not_logged_in_is_not_counted_by_login() -> None:
     assert at_mail(rule(messages="5/h", count_by="login")) == []
 
 
+def test_neither_case_nor_quotes_make_another_sender_or_recipient() -> None:
+    by_sender = rule(messages="5/h", count_by="sender")
+    keys = {at_mail(by_sender, sender=sender)[0].key for sender in ("a@x.test", "A@X.test", '"a"@x.test')}
+    assert keys == {"rule:r:messages:a@x.test"}
+    by_recipient = rule(messages="5/h", count_by="recipient")
+    for recipient in ("b@c.test", "B@c.test", '"b"@c.test'):
+        ((ask, _),) = control_recipient((by_recipient,), who(), recipient).asks
+        assert ask.key == "rule:r:messages:b@c.test"
+
+
 def test_the_null_sender_has_a_count_of_its_own() -> None:
     assert at_mail(rule(messages="5/h", count_by="sender"), sender="") == [Ask("rule:r:messages:<>", HOURLY)]
 
@@ -123,6 +133,6 @@ def test_a_rule_that_refuses_does_so_at_mail_or_at_its_recipients() -> None:
 )
 def test_the_client_is_told_the_rules_own_text(keys: dict[str, object], refusal: object, reply: str) -> None:
     assert callable(refusal)
-    told = refusal(rule(**keys))
+    told = refusal(ClientControl.model_validate({"name": "r", **keys}))
     assert str(told.reply) == reply
     assert told.reason is RefusalReason.CLIENT_RULE
