@@ -50,7 +50,7 @@ def literal(address: str) -> str:
 def _received(message_id: str, hostname: str, session: Session, transaction: Transaction, received_at: float) -> bytes:
     # RFC 5321 §4.4: the name as the client gave it, and the address it came from. The login is nobody's business.
     lines = [
-        f"Received: from {session.host_name} ({literal(session.address)})",
+        f"Received: from {session.host_name} ({_client(session)})",
         f"\tby {hostname} (Gatepost) with {protocol_word(session, transaction)} id {message_id}",
     ]
     if session.tls:
@@ -59,6 +59,11 @@ def _received(message_id: str, hostname: str, session: Session, transaction: Tra
         # RFC 5321 §7.6: with several recipients the clause would disclose blind copies.
         lines.append(f"\tfor <{transaction.recipients[0].address}>")
     return ("\r\n".join(lines) + f"; {_date(int(received_at))}\r\n").encode("utf-8", "surrogateescape")
+
+
+def _client(session: Session) -> str:
+    """Return what we know of the client ourselves. RFC 5321 §4.4: TCP-info, its confirmed name and its address."""
+    return f"{session.name} {literal(session.address)}" if session.name else literal(session.address)
 
 
 def _seen(message_id: str, addresses: Iterable[str], loop_key: bytes) -> bytes:

@@ -102,3 +102,9 @@ def test_no_octets_break_the_reader(parts: list[bytes]) -> None:
 
 def test_only_the_top_is_looked_at() -> None:
     assert read_header(b"X: " + b"x" * SCAN_BYTES + b"\r\nReceived: x\r\n\r\n", 0).received == 0
+
+
+def test_received_names_the_client_once_dns_has_confirmed_it() -> None:
+    named = replace(SESSION, name="mail.good.test")
+    field = head("id", "gate.test", named, Transaction(), received_at=0, loop_key=b"k")
+    assert field.startswith(b"Received: from client.test (mail.good.test [192.0.2.1])\r\n")

@@ -1,0 +1,177 @@
+"""Real clients get their mail through: swaks, smtplib, curl, smtp-source, and Postfix as a relaying client.
+
+Those that log in are in test_auth_clients.py.
+"""
+
+import asyncio
+import os
+import shutil
+import smtplib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.envelope import Notify, Ret
+from tests.bench.lab.ports import Ports
+from tests.bench.peer import Lab
+from tests.bench.peers.postfix import PostfixInstance
+from tests.integration.edge.gate import Gate, limited, policy, trusting
+
+
+def needs(program: str) -> pytest.MarkDecorator:
+    """Skip a test where a program is not installed."""
+    return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is not installed")
+
+
+async def run(*command: str, text: str = "") -> str:
+    """Run a client that must succeed; return what it said."""
+    pipe, both = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=both)
+    async with asyncio.timeout(30):
+        said, _ = await process.communicate(text.encode())
+    assert process.returncode == 0, said.decode(errors="replace")
+    return said.decode(errors="replace")
+
+
+async def swaks(edge: Gate, listener: str, *options: str) -> str:
+    server = ["--server", "127.0.0.1", "--port", str(edge.listeners.port(listener)), "--helo", "client.test"]
+    return await run("swaks", *server, "--from", "x@away.test", "--to", "bob@ours.test", *options)
+
+
+@needs("swaks")
+@pytest.mark.parametrize("options", [[], ["--tls"], ["--pipeline"], ["--protocol", "SMTP"]])
+async def test_swaks(edge: Gate, options: list[str]) -> None:
+    await swaks(edge, "mx", *options)
+    client = edge.publisher.mails[0].envelope.client
+    assert (client.tls is not None) == ("--tls" in options)
+    assert client.esmtp == ("SMTP" not in options)
+
+
+@needs("swaks")
+@pytest.mark.parametrize(
+    "listener, tls", [("proxied", []), ("proxied", ["--tls"]), ("proxied-tls", ["--tls-on-connect"])]
+)
+@pytest.mark.parametrize(
+    "version, family, source, target",
+    [
+        (1, "TCP4", "203.0.113.9", "10.0.0.1"),
+        (1, "TCP6", "2001:db8::9", "2001:db8::1"),
+        (2, "AF_INET", "203.0.113.9", "10.0.0.1"),
+        (2, "AF_INET6", "2001:db8::9", "2001:db8::1"),
+    ],
+)
+async def test_swaks_as_a_proxy(
+    edge: Gate, listener: str, tls: list[str], version: int, family: str, source: str, target: str
+) -> None:
+    options = ["--proxy-version", str(version), "--proxy-family", family]
+    options += [
+        "--proxy-source",
+        source,
+        "--proxy-source-port",
+        "4711",
+        "--proxy-dest",
+        target,
+        "--proxy-dest-port",
+        "25",
+    ]
+    if version == 2:
+        options += ["--proxy-command", "PROXY", "--proxy-protocol", "STREAM"]
+    await swaks(edge, listener, *options, *tls)
+    client = edge.publisher.mails[0].envelope.client
+    assert (client.address, client.port) == (source, 4711)
+
+
+@needs("swaks")
+async def test_swaks_with_xclient(edge: Gate) -> None:
+    rules = policy()
+    listener = rules.listeners["mx"].model_copy(update={"xclient_from": rules.limits.exempt_networks})
+    edge.policy.policy = rules.model_copy(update={"listeners": rules.listeners | {"mx": listener}})
+    await swaks(edge, "mx", "--xclient-addr", "203.0.113.9", "--xclient-name", "mx.away.test", "--xclient-port", "4711")
+    client = edge.publisher.mails[0].envelope.client
+    assert (client.address, client.port, client.helo) == ("203.0.113.9", 4711, "client.test")
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_smtplib(edge: Gate, tls: bool) -> None:
+    def send() -> None:
+        with smtplib.SMTP("127.0.0.1", edge.listeners.port("mx"), local_hostname="client.test", timeout=20) as client:
+            if tls:
+                client.starttls(context=trusting())
+            refused = client.sendmail(
+                "b\u00f6b@away.test",
+                ["bob@ours.test", "nobody@ours.test"],
+                "Subject: x\n\n.\n..\nfrom me\n",
+                ["SMTPUTF8"],
+            )
+            assert list(refused) == ["nobody@ours.test"]
+
+    await asyncio.to_thread(send)
+    assert edge.publisher.mails[0].body.endswith(b"Subject: x\r\n\r\n.\r\n..\r\nfrom me\r\n")
+
+
+@needs("curl")
+@pytest.mark.parametrize("tls", [[], ["--ssl-reqd", "--insecure"]])
+async def test_curl(edge: Gate, tls: list[str]) -> None:
+    url = f"smtp://127.0.0.1:{edge.listeners.port('mx')}/client.test"
+    command = ["curl", "--silent", "--show-error", *tls, "--url", url, "--mail-from", "x@away.test"]
+    command += ["--mail-rcpt", "bob@ours.test", "--mail-rcpt", "carol@ours.test", "--upload-file", "-"]
+    await run(*command, text="Subject: x\r\n\r\n.hidden\r\n")
+    mail = edge.publisher.mails[0]
+    assert mail.body.endswith(b"\r\n.hidden\r\n")
+    assert len(mail.envelope.recipients) == 2
+
+
+@needs("openssl")
+async def test_openssl_s_client(edge: Gate) -> None:
+    command = ["openssl", "s_client", "-starttls", "smtp", "-crlf", "-ign_eof", "-quiet"]
+    lines = "EHLO client.test\nQUIT\n"
+    said = await run(*command, "-connect", f"127.0.0.1:{edge.listeners.port('mx')}", text=lines)
+    # The second line came with the first: EHLO is the last of a group (RFC 2920 §3.1).
+    assert "503 5.5.0" in said or "221 2.0.0" in said
+
+
+@needs("smtp-source")
+@pytest.mark.parametrize("options", [[], ["-d"], ["-N"], ["-l", "100000"]])
+async def test_smtp_source(edge: Gate, options: list[str]) -> None:
+    limited(edge, errors=1)
+    command = ["smtp-source", "-m", "20", "-s", "4", "-f", "x@away.test", "-t", "bob@ours.test", *options]
+    await run(*command, f"127.0.0.1:{edge.listeners.port('mx')}")
+    assert len(edge.publisher.mails) == 20
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that Postfix's own user may enter."""
+    with tempfile.TemporaryDirectory(prefix="gatepost-postfix-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@needs("postfix")
+@pytest.mark.skipif(os.geteuid() != 0, reason="Postfix starts as root alone")
+@pytest.mark.parametrize("tls", ["none", "encrypt"])
+async def test_postfix_relays_through_us(edge: Gate, folder: Path, tls: str) -> None:
+    limited(edge, '[relay]\nnetworks = ["127.0.0.0/8"]\n', errors=1, errors_before_delay=0)
+    lab = Lab(folder, Ports(), 0, 0, edge.listeners.port("relay"))
+    postfix = PostfixInstance(lab, "postfix", f"smtp_tls_security_level = {tls}\nmaximal_queue_lifetime = 1h\n")
+    await asyncio.to_thread(postfix.start)
+    try:
+        await asyncio.to_thread(send_ten, postfix.port)
+        await edge.until(lambda: len(edge.publisher.mails) == 10)
+    finally:
+        await asyncio.to_thread(postfix.stop)
+    envelope = edge.publisher.mails[0].envelope
+    assert (envelope.client.tls is not None) == (tls == "encrypt")
+    assert (envelope.sender, envelope.ret, envelope.envid) == ("x@ours.test", Ret.HEADERS, "abc")
+    assert envelope.recipients[0].notify == (Notify.SUCCESS,)
+    assert edge.events.told[-1][2].get("reason") is None
+
+
+def send_ten(port: int) -> None:
+    with smtplib.SMTP("127.0.0.1", port, local_hostname="user.test", timeout=20) as client:
+        for number in range(10):
+            message = f"Subject: {number}\n\n.\n" + "x" * 2000 + "\n"
+            options = ["RET=HDRS", "ENVID=abc"], ["NOTIFY=SUCCESS"]
+            client.sendmail("x@ours.test", [f"y{number}@away.test", "z@elsewhere.test"], message, *options)
