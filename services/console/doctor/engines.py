@@ -16,7 +16,9 @@ from shared.broker.connect import open_connection
 from shared.broker.topology import QUEUES
 from shared.dns.answer import DnsTemporary
 from shared.dns.resolver import CachingResolver, system_nameservers
-from shared.settings import DnsSettings
+from shared.settings import DnsSettings, RedisSettings
+from shared.state.port import StateUnavailable
+from shared.state.redis import RedisState
 
 _DEADLINE_S = 8.0
 _APPLY = "gatepost topology apply"
@@ -66,6 +68,24 @@ async def topology(settings: ConsoleSettings) -> list[Finding]:
     if not found:
         return [good("topology", "exchanges, queues, arguments, bindings and rights are as declared")]
     return [wrong("topology", difference, _APPLY) for difference in found]
+
+
+async def redis(settings: RedisSettings | None) -> list[Finding]:
+    """Look whether the shared state answers, where the settings name one."""
+    if settings is None:
+        return []
+    where = f"{settings.host}:{settings.port}"
+    state = RedisState(settings)
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            await state.start()
+            await state.get(["doctor:probe"])
+    except (StateUnavailable, TimeoutError) as error:
+        text = f"{where}: {error}; mail flows, bans and greylisting stand aside, and each process counts by itself"
+        return [wrong("redis", text, "start Redis, or correct [redis] host, port and password")]
+    finally:
+        await state.close()
+    return [good("redis", f"{where} answers")]
 
 
 async def services(settings: ConsoleSettings) -> list[Finding]:

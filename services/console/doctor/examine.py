@@ -22,6 +22,7 @@ async def examine(settings: ConsoleSettings, path: Path) -> list[Finding]:
         asyncio.to_thread(here.certificates, settings.doctor.certificate_files),
         engines.broker(settings),
         engines.topology(settings),
+        engines.redis(settings.redis),
         records.database(settings),
         records.policy(settings, time.time()),
         engines.dns(settings.dns, _PROBE_NAME),

@@ -6,6 +6,7 @@ On failure: at start, SettingsError; later the present certificates go on, which
 change is tried again. A certificate that ends soon is warned of once a day.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from shared.errors import SettingsError
 _log = structlog.get_logger()
 _DAY_S = 86_400.0
 _SOON_S = 14 * _DAY_S
+# TLS 1.2 has sessions that the server remembers, which the `ssl` module cannot switch off.
+_RESUMABLE_LIMIT = 1000
 
 _EXPIRES = Gauge(
     "gatepost_edge_certificate_expires_timestamp_seconds",
@@ -50,12 +53,12 @@ class Certificates:
                 + ([self._client_ca_file] if self._client_ca_file else [])
             )
         )
-        self._warned_at = 0.0
         self._marks = self._read_marks()
         try:
             self._take(*self._read())
         except SettingsError as error:
             raise SettingsError(f"listeners.{listener}: {error}") from None
+        self._warn_of_the_end()
 
     def context(self, *, asks: bool) -> ServerContext:
         """Return the context for the next handshake. asks: for the client's certificate."""
@@ -70,6 +73,8 @@ class Certificates:
         """Read the files again if they have changed since the last time."""
         if self._read_marks() != self._marks:
             self.reload()
+        elif self._resumable() > _RESUMABLE_LIMIT:
+            self._forget_sessions()
         if self._clock() > self._warned_at + _DAY_S:
             self._warn_of_the_end()
 
@@ -87,7 +92,17 @@ class Certificates:
             _log.error("certificate-not-reloaded", listener=self._listener, cause=str(error))
             return
         self._take(*read)
+        self._warn_of_the_end()
         _log.info("certificates-reloaded", listener=self._listener)
+
+    def _resumable(self) -> int:
+        return max(context.session_stats()["number"] for context in (self._plain, self._asking or self._plain))
+
+    def _forget_sessions(self) -> None:
+        """Begin again with empty contexts: nothing else empties OpenSSL's memory of sessions, 100 MB when full."""
+        # What cannot be read now has been told already.
+        with contextlib.suppress(SettingsError):
+            self._take(*self._read())
 
     def _read(self) -> tuple[list[Facts], ServerContext, ServerContext | None]:
         facts = [read_facts(pair) for pair in self._pairs]
@@ -99,7 +114,6 @@ class Certificates:
         self._facts, self._plain, self._asking = facts, plain, asking
         for pair, fact in zip(self._pairs, facts, strict=True):
             _EXPIRES.labels(self._listener, str(pair.certificate_file)).set(fact.expires.timestamp())
-        self._warn_of_the_end()
 
     def _warn_of_the_end(self) -> None:
         self._warned_at = self._clock()

@@ -5,6 +5,7 @@ from services.console.doctor.finding import Level
 from shared.settings import DnsSettings
 from tests.clamd import Clamd
 from tests.dnsserver import DnsServer, Fault
+from tests.redis import RedisServer
 
 
 async def test_a_clamd_that_answers_is_good_and_one_that_does_not_is_wrong(clamd: Clamd) -> None:
@@ -34,3 +35,12 @@ async def test_a_dns_that_fails_is_wrong() -> None:
         server.fail("example.org", "MX", Fault.SERVFAIL)
         settings = DnsSettings(nameservers=[server.address], timeout_s=2)
         assert [finding.level for finding in await engines.dns(settings, "example.org")] == [Level.WRONG]
+
+
+async def test_a_redis_that_answers_is_good_and_one_that_does_not_is_wrong(redis_server: RedisServer) -> None:
+    assert await engines.redis(None) == []
+    assert [finding.level for finding in await engines.redis(redis_server.settings)] == [Level.GOOD]
+    redis_server.kill()
+    (finding,) = await engines.redis(redis_server.settings)
+    assert finding.level is Level.WRONG
+    assert "mail flows" in finding.text

@@ -126,17 +126,15 @@ async def test_curl(edge: Gate, tls: list[str]) -> None:
 @needs("openssl")
 async def test_openssl_s_client(edge: Gate) -> None:
     command = ["openssl", "s_client", "-starttls", "smtp", "-crlf", "-ign_eof", "-quiet"]
-    lines = "EHLO client.test\nQUIT\n"
-    said = await run(*command, "-connect", f"127.0.0.1:{edge.listeners.port('mx')}", text=lines)
-    # The second line came with the first: EHLO is the last of a group (RFC 2920 §3.1).
-    assert "503 5.5.0" in said or "221 2.0.0" in said
+    said = await run(*command, "-connect", f"127.0.0.1:{edge.listeners.port('mx')}", text="QUIT\n")
+    assert "221 2.0.0" in said
 
 
 @needs("smtp-source")
 @pytest.mark.parametrize("options", [[], ["-d"], ["-N"], ["-l", "100000"]])
 async def test_smtp_source(edge: Gate, options: list[str]) -> None:
     limited(edge, errors=1)
-    command = ["smtp-source", "-m", "20", "-s", "4", "-f", "x@away.test", "-t", "bob@ours.test", *options]
+    command = ["smtp-source", "-m", "20", "-s", "4", "-f", "x@away.test", "-t", "whoever@any.test", *options]
     await run(*command, f"127.0.0.1:{edge.listeners.port('mx')}")
     assert len(edge.publisher.mails) == 20
 

@@ -1,7 +1,6 @@
 """Which certificate a client sees: server names, and files that change while the edge serves."""
 
 import contextlib
-import os
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import structlog
 from services.edge.settings import CertificateSettings, ListenerSettings
 from services.edge.tls.certificates import Certificates
 from shared.errors import SettingsError
-from tests.integration.edge.certificates import Signed, der, pem, signed, written
+from tests.integration.edge.certificates import der, pem, signed, written
 from tests.integration.edge.gate import Client, Gate, gate, policy, trusting
 
 
@@ -110,7 +109,7 @@ async def test_certificates_behind_links_are_followed(folder: Path) -> None:
     async with edge_with(settings(folder, "mx")) as edge:
         assert await shown_for(edge, None) == der(old)
         (folder / "next").symlink_to(folder / "archive2")
-        os.replace(folder / "next", folder / "live")
+        (folder / "next").replace(folder / "live")
         edge.listeners.look_at_certificates()
         assert await shown_for(edge, None) == der(new)
 
