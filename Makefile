@@ -48,9 +48,12 @@ sure: check ## everything but what takes long: check, unit and contract tests
 	$(PYTEST) tests/unit tests/contract -m "not slow and not compose"
 
 ##@ Project
-.PHONY: packages test-packages lock clean
+.PHONY: packages check-packages test-packages lock clean
 packages: ## install the Debian packages that `run` needs and are missing; starts none of their services
 	@sh infra/packages.sh run
+
+check-packages: ## the same for `check` and `sure`
+	@sh infra/packages.sh check
 
 test-packages: ## the same for `test`
 	@sh infra/packages.sh test
@@ -70,7 +73,7 @@ $(VENV)/.run: requirements.lock pyproject.toml | packages
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.test: requirements-dev.lock $(VENV)/.run
+$(VENV)/.test: requirements-dev.lock $(VENV)/.run | check-packages
 	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
 	@touch $@
 

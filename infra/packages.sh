@@ -1,7 +1,8 @@
 #!/bin/sh
 # Install the Debian packages that `make run` or `make test` needs and this machine lacks.
 #
-# Input: `run` or `test` (what run needs, and the servers that tests try Gatepost against).
+# Input: `run`, `check` (what run needs, and a compiler with headers for the Python package gssapi) or `test` (that, and
+# the servers and clients that tests try Gatepost against).
 # Output: the missing packages' names, then apt's own words.
 # Nothing of theirs runs, now or after the next boot: a policy-rc.d says no while they are installed (one that was there
 # before stays), and their systemd units are disabled. Nothing is removed: where another mail server is installed,
@@ -20,6 +21,8 @@ missing=''
 for package in $needed; do
     # An interpreter that is not Debian's brings its own venv.
     [ "$package" = python3-venv ] && python3 -c 'import ensurepip, venv' 2>/dev/null && continue
+    [ "$package" = python3-dev ] && [ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] &&
+        continue
     is_installed "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0

@@ -138,7 +138,7 @@ def canonical_local_part(local_part: str) -> str:
 
 
 def is_routed_local_part(local_part: str) -> bool:
-    """Whether a local part could make another server relay: `%`, `!` or `@` in it, or what mail programs take for them."""
+    """Whether a local part could make another server relay: `%`, `!` or `@` in it, or a sign that stands for them."""
     if not local_part.isascii():
         # RFC 6532 §3.1 has programs normalize; a fullwidth sign is then the plain one.
         local_part = unicodedata.normalize("NFKC", local_part)

@@ -8,6 +8,7 @@ On failure: SettingsError naming the file and what is wrong.
 
 import base64
 import json
+import os
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from infra.docker.authority import Authority
 from infra.local.clamd import ClamdSettings
 from infra.local.layout import LOCAL, Layout
 from infra.local.rabbitmq import NodeSettings
+from infra.local.run_as import edge_rights, give_files
 from services.console.settings import ConsoleSettings
 from services.content.settings import ContentSettings
 from services.delivery.settings import DeliverySettings
@@ -79,11 +81,14 @@ def generate(layout: Layout) -> Generated:
         "clamd_port": clamd.port,
         "clamd_address": f"127.0.0.1:{clamd.port}",
     }
-    for service in ("edge", "content", "delivery"):
+    for service in ("content", "delivery"):
         _write_settings(layout, service, values)
+    _write_settings(layout, "edge", values, edge_rights(layout, am_root=os.geteuid() == 0))
     edge = load_settings(EdgeSettings, layout.settings_file("edge"), {})
     content = load_settings(ContentSettings, layout.settings_file("content"), {})
     delivery = load_settings(DeliverySettings, layout.settings_file("delivery"), {})
+    if edge.run_as is not None and os.geteuid() == 0:
+        give_files(layout, edge.run_as)
     health = {"edge": edge.health, "content": content.health, "delivery": delivery.health}
     values |= {f"{service}_url": f"http://127.0.0.1:{there.port}" for service, there in health.items()}
     # The recorder's own port stands in its own file, perhaps changed there: first written, then known.
@@ -109,9 +114,12 @@ def filled_in(template: str, values: Mapping[str, object]) -> str:
     return Template(template).substitute({name: json.dumps(value) for name, value in values.items()})
 
 
-def _write_settings(layout: Layout, program: str, values: Mapping[str, object]) -> None:
+def _write_settings(
+    layout: Layout, program: str, values: Mapping[str, object], more: Mapping[str, object] | None = None
+) -> None:
     template = (LOCAL / "templates" / f"{program}.toml").read_text(encoding="utf-8")
-    table: Table = tomllib.loads(filled_in(template, values))
+    # First what is more: a key of the file's own table must stand before the tables.
+    table: Table = merged(more or {}, tomllib.loads(filled_in(template, values)))
     over = layout.overrides / f"{program}.toml" if layout.overrides else None
     if over is not None and over.exists():
         try:

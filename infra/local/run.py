@@ -20,7 +20,7 @@ from pathlib import Path
 
 from infra.local.bring_up import BringUpFailed, bring_up
 from infra.local.generate import Generated, generate
-from infra.local.layout import Layout, layout_of
+from infra.local.layout import REPOSITORY, Layout, layout_of
 from infra.local.ports import is_listening
 from infra.local.supervisor import configuration, programs
 from shared.errors import SettingsError
@@ -144,6 +144,11 @@ def _where_everything_is(layout: Layout, settings: Generated) -> Iterator[str]:
         f"  programs             .venv/bin/supervisorctl -c {layout.data}/supervisord.conf status",
         "  the way of a mail    .venv/bin/gatepost trace ID     and: status, quarantine list, doctor",
     )
+    if os.geteuid() == 0 and settings.edge.run_as is None:
+        yield (
+            f"  The edge serves as root, this machine alone: other users cannot read {sys.base_prefix},"
+            f" {REPOSITORY} or {layout.data.parent}."
+        )
     if mx is not None:
         yield "Try it:"
         yield (

@@ -94,10 +94,13 @@ accounts = Table(
     "accounts",
     metadata,
     Column("login", String(320), primary_key=True),
+    # Empty where the password is known elsewhere.
     Column("argon2", Text, nullable=False),
     Column("senders", Text, nullable=False),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", Double, nullable=False),
+    Column("scram", Text),
+    Column("cram_md5", Text),
 )
 
 # Versions of the whole account book that went to the stream.

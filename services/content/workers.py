@@ -12,12 +12,12 @@ from services.content.settings import ContentSettings
 from shared.logs import configure_logs
 from shared.workers import Crew, Pulse, Workers
 
-_STOP_S = 25.0
+STOP_S = 25.0
 
 
 def workers(settings: ContentSettings) -> Workers:
     """Return the parent of this host's workers."""
-    crew = Crew("content", settings.workers, run_worker, lambda _number: (settings,), _STOP_S)
+    crew = Crew("content", settings.workers, run_worker, lambda _number: (settings,), STOP_S)
     return Workers(crew, settings)
 
 

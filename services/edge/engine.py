@@ -15,9 +15,11 @@ import structlog
 from services.edge import metrics, proxy
 from services.edge.decide.pipelining import judge_pipelining
 from services.edge.decide.refusal import Manner, Refusal, RefusalReason, refuse
-from services.edge.inbox import BadLine
+from services.edge.door import Door
+from services.edge.ending import SHUTTING_DOWN, Over
+from services.edge.inbox import AUTH_LINE_LIMIT, LINE_LIMIT, BadLine
 from services.edge.session import Session
-from services.edge.stream import ENDING, Door, Over, Stream
+from services.edge.stream import Stream
 from shared.errors import LOCAL_ERROR
 from shared.policy.client import plain_ip
 from shared.reply import Reply
@@ -166,9 +168,10 @@ class Engine(Stream):
 
     async def _next_command(self) -> None:
         if self.ending:
-            raise Over(ENDING)
+            raise Over(SHUTTING_DOWN)
         limits, state = self.limits, self.state
-        line = await self.read_line(limits.command_timeout_s)
+        # RFC 4954 §4: an initial response may make AUTH longer than any other command.
+        line = await self.read_line(limits.command_timeout_s, AUTH_LINE_LIMIT if state.rules.auth else LINE_LIMIT)
         state.commands += 1
         if state.commands > limits.commands:
             self.turn_away(_TOO_MANY_COMMANDS)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from services.edge.auth.authenticator import Authenticator
 from services.edge.data import LONGEST_LINE, Content
+from services.edge.decide.author import judge_author
 from services.edge.decide.loop import judge_loop
 from services.edge.decide.recipient import NOT_VERIFIED, complete, judge_known, judge_recipient
 from services.edge.decide.refusal import Refusal, RefusalReason, refuse
@@ -18,7 +19,7 @@ from services.edge.decide.sender import judge_client, judge_sender
 from services.edge.decide.size import judge_declared_size, refusal_of
 from services.edge.defences import Defences
 from services.edge.handover import Handover, Message
-from services.edge.header import HeaderFacts, read_header
+from services.edge.header import HeaderFacts, read_authors, read_header
 from services.edge.limits import ByteBudget
 from services.edge.session import Session, Transaction
 from services.edge.trace import head
@@ -168,6 +169,11 @@ class EdgeHandler:
     def _judge_message(self, session: Session, tx: Transaction, message: Message, facts: HeaderFacts) -> Refusal | None:
         if message.content.flaw is not None:
             return refusal_of(message.content.flaw)
+        # VU#244112: who logs in is bound to the addresses that readers see, too.
+        if session.account is not None and session.rules.from_owned:
+            authors = read_authors(message.content.octets, message.content.head_size)
+            if refusal := judge_author(session.account, authors):
+                return refusal
         recipients = [recipient.address for recipient in tx.recipients]
         return judge_loop(facts, recipients, session.limits.received_fields, self._loop_key)
 

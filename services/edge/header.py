@@ -3,9 +3,11 @@
 Output: `HeaderFacts`: how many `Received:` fields there are, the marks of our own trace fields, and subject and
 Message-ID for the trace of an id. Nothing is parsed beyond that, and only the first `SCAN_BYTES` are looked at: trace
 fields stand on top.
+`Authors`, for those who ask: the fields that say who wrote and sent it.
 On failure: none; what is not there is empty.
 """
 
+import re
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
@@ -15,6 +17,9 @@ from services.edge.trace import MARK_CHARS, SEEN_FIELD
 SCAN_BYTES = 262_144
 _FIELDS_LIMIT = 64
 _TEXT_LIMIT = 250
+_AUTHORS_LIMIT = 10
+# RFC 5322 §4.5: white space before the colon is obsolete, and read by mail programs all the same.
+_AUTHOR = re.compile(rb"\r\n(from|sender)[ \t]*:", re.IGNORECASE)
 _SEEN = f"\r\n{SEEN_FIELD.lower()}:".encode("ascii")
 
 
@@ -26,6 +31,14 @@ class HeaderFacts:
     seen: tuple[tuple[str, frozenset[str]], ...]
     subject: str
     message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authors:
+    """The values of all From and Sender fields, as they stand."""
+
+    written_by: tuple[bytes, ...]
+    sent_by: tuple[bytes, ...] = ()
 
 
 def read_header(octets: bytes | bytearray, start: int) -> HeaderFacts:
@@ -41,6 +54,23 @@ def read_header(octets: bytes | bytearray, start: int) -> HeaderFacts:
         subject=_words(_value(header, lower, b"\r\nsubject:")),
         message_id=_value(header, lower, b"\r\nmessage-id:").decode("utf-8", "replace")[:_TEXT_LIMIT],
     )
+
+
+def read_authors(octets: bytes | bytearray, start: int) -> Authors | None:
+    """Return who wrote and who sent the message that begins at an offset; None where that cannot be known for sure."""
+    if octets.startswith(b"\r\n", start):
+        return None
+    end = octets.find(b"\r\n\r\n", start, start + SCAN_BYTES)
+    if end < 0:
+        # It has no body, or a header longer than anybody should have to read.
+        end = len(octets) if len(octets) - start <= SCAN_BYTES else start
+    header = b"\r\n" + bytes(octets[start:end])
+    found: dict[bytes, list[bytes]] = {b"from": [], b"sender": []}
+    for count, field in enumerate(_AUTHOR.finditer(header)):
+        if count >= _AUTHORS_LIMIT:
+            return None
+        found[field[1].lower()].append(_field(header, field.end()))
+    return Authors(tuple(found[b"from"]), tuple(found[b"sender"])) if found[b"from"] else None
 
 
 def _seen(header: bytes, lower: bytes) -> tuple[tuple[str, frozenset[str]], ...]:

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 
 import structlog
 
+from services.edge.door import Door
 from services.edge.handler import EdgeHandler
 from services.edge.limits import Sessions
 from services.edge.settings import ListenerSettings
 from services.edge.smtp import EdgeSMTP
 from services.edge.sockets import Sockets, refuse
-from services.edge.stream import Door
 from services.edge.tls.certificates import Certificates
 from shared.errors import SettingsError
 from shared.policy import Listener, Policy, TlsMode

@@ -15,12 +15,20 @@ WAITED = Histogram(
     "Time from the end of a message to its answer",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60),
 )
-OPEN_SESSIONS = Gauge("gatepost_edge_open_sessions", "SMTP sessions open now")
-IN_FLIGHT_BYTES = Gauge("gatepost_edge_in_flight_bytes", "Octets of messages taken from the budget")
-WAITING = Gauge("gatepost_edge_waiting", "Messages whose verdict is awaited")
-REMEMBERED = Gauge("gatepost_edge_remembered_answers", "4xx and 5xx answers that content can still ask for")
-CONTENT_ALIVE = Gauge("gatepost_edge_content_processes", "Content processes heard lately")
+OPEN_SESSIONS = Gauge("gatepost_edge_open_sessions", "SMTP sessions open now", multiprocess_mode="livesum")
+IN_FLIGHT_BYTES = Gauge(
+    "gatepost_edge_in_flight_bytes", "Octets of messages taken from the budget", multiprocess_mode="livesum"
+)
+WAITING = Gauge("gatepost_edge_waiting", "Messages whose verdict is awaited", multiprocess_mode="livesum")
+REMEMBERED = Gauge(
+    "gatepost_edge_remembered_answers",
+    "4xx and 5xx answers that content can still ask for",
+    multiprocess_mode="livesum",
+)
+CONTENT_ALIVE = Gauge("gatepost_edge_content_processes", "Content processes heard lately", multiprocess_mode="livemax")
 BACKGROUND_DROPPED = Counter(
     "gatepost_edge_background_dropped_total", "Small work dropped because too much was waiting"
 )
-TARPITTED = Gauge("gatepost_edge_tarpitted_sessions", "Refused sessions kept busy on purpose")
+TARPITTED = Gauge(
+    "gatepost_edge_tarpitted_sessions", "Refused sessions kept busy on purpose", multiprocess_mode="livesum"
+)

@@ -98,9 +98,9 @@ def become(identity: Identity) -> None:
 
 
 def _regains_root() -> bool:
-    for attempt in (lambda: os.setuid(0), lambda: os.seteuid(0), lambda: os.setgid(0)):
+    for attempt in (os.setuid, os.seteuid, os.setgid):
         try:
-            attempt()
+            attempt(0)
         except PermissionError:
             continue
         return True

@@ -51,8 +51,9 @@ class LdapSettings(Section):
     search_base, recipient_filter: under which name recipients are looked for, and how. login_dn: the name that a login
     binds as, with `{login}`, `{local}` and `{domain}`; without it, login_filter finds the one entry that it is.
     bind_dn, bind_password: the service account that searches, else it is nobody. mail_attribute: the addresses that a
-    login may send as; without any, it sends as itself. timeout_s: for each step. connections: how many at once, and as
-    many threads.
+    login may send as, which users must not be able to change; without any, it sends as itself. Passwords of the
+    directory can be checked with PLAIN and LOGIN only: offer its users no other `mechanisms` but GSSAPI. timeout_s: for
+    each step. connections: how many at once, and as many threads.
     """
 
     uri: str

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from services.edge.auth.dialogue import log_in
 from services.edge.decide.refusal import Refusal, RefusalReason, refuse
+from services.edge.ending import Over
 from services.edge.engine import Command
 from services.edge.hello import EHLO_FIRST, Hello
 from services.edge.parameters import (
@@ -21,7 +22,6 @@ from services.edge.parameters import (
     split_path,
 )
 from services.edge.session import Transaction
-from services.edge.stream import Over
 from services.edge.transfer import NO_ARGUMENT, NO_MAIL, Transfer
 from shared.address import AddressError, parse_forward_path, parse_reverse_path
 from shared.envelope import Recipient

@@ -24,6 +24,11 @@ def bind(listeners: Mapping[str, ListenerSettings], workers: int = 1) -> list[So
 
     Several workers' sockets share their addresses, and the kernel spreads connections over those that listen.
     """
+    if workers > 1:
+        # Sockets that share an address would share it with another edge that already serves there, too.
+        for taken in _bind_each(listeners, {}, shared=False).values():
+            for probe in taken:
+                probe.close()
     first = _bind_each(listeners, {}, shared=workers > 1)
     ports = {name: _port(sockets) for name, sockets in first.items()}
     return [first, *(_bind_each(listeners, ports, shared=True) for _ in range(workers - 1))]

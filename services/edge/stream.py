@@ -18,13 +18,11 @@ from typing import NoReturn, cast
 import structlog
 from aiosmtpd.smtp import SMTP
 
-from services.edge.decide.refusal import Manner
-from services.edge.handler import EdgeHandler
+from services.edge.door import Door
+from services.edge.ending import SHUTTING_DOWN, Over, TimedOut
 from services.edge.inbox import LINE_LIMIT, Inbox
-from services.edge.limits import Sessions
 from services.edge.session import Session, Transaction
 from services.edge.tls.binding import channel_bindings
-from services.edge.tls.certificates import Certificates
 from services.edge.tls.context import certificate_of
 from shared.policy import SessionLimits
 from shared.policy.listener import ClientCertificates
@@ -35,34 +33,6 @@ _NEVER = float("inf")
 # How long a client may take to fetch our last words, and to end TLS.
 _LAST_WORDS_S = 5.0
 _LINGER_S = 1.0
-
-_TIMED_OUT = Reply(421, "4.4.2", "Timeout, closing the session")
-ENDING = Reply(421, "4.3.2", "Service shutting down, closing the session")
-
-
-class Over(Exception):
-    """The session ends. reply: its last words, if any. manner: how they are said."""
-
-    def __init__(self, reply: Reply | None = None, manner: Manner = Manner.REPLY) -> None:
-        super().__init__(str(reply))
-        self.reply = reply
-        self.manner = manner
-
-
-class TimedOut(Over):
-    """A deadline has passed."""
-
-
-class Door:
-    """What all connections of one listener share. name: of its rules in the policy."""
-
-    def __init__(
-        self, name: str, handler: EdgeHandler, sessions: Sessions, certificates: Certificates | None = None
-    ) -> None:
-        self.name = name
-        self.handler = handler
-        self.sessions = sessions
-        self.certificates = certificates
 
 
 class Stream(SMTP):
@@ -122,7 +92,7 @@ class Stream(SMTP):
     def expire(self) -> None:
         """The deadline has passed: end what waits for the client."""
         self.deadline = _NEVER
-        if not self.inbox.fail(TimedOut(_TIMED_OUT)) and self.transport is not None:
+        if not self.inbox.fail(TimedOut()) and self.transport is not None:
             # It does not fetch our replies, or it does not end TLS.
             cast("asyncio.Transport", self.transport).abort()
 
@@ -130,7 +100,7 @@ class Stream(SMTP):
         """End as soon as nothing is under way."""
         self.ending = True
         if self._idle:
-            self.inbox.fail(Over(ENDING))
+            self.inbox.fail(Over(SHUTTING_DOWN))
 
     def end_with(self, reply: Reply) -> NoReturn:
         """End the session with these last words."""

@@ -12,11 +12,11 @@ import re
 
 from services.edge.data import DotReader, PieceReader
 from services.edge.decide.refusal import RefusalReason, refuse
+from services.edge.ending import Over, TimedOut
 from services.edge.engine import Engine
 from services.edge.handover import Message
 from services.edge.pace import GRACE_S, Pace
 from services.edge.session import Transaction
-from services.edge.stream import Over, TimedOut
 from shared.reply import Reply
 
 _CHUNK = re.compile(r"([0-9]{1,10})(?: +(LAST))?\Z", re.IGNORECASE)
@@ -97,7 +97,7 @@ class Transfer(Engine):
         await self._after_chunk(message, int(matched[1]), last=matched[2] is not None)
 
     def _why_no_chunk(self) -> Reply | None:
-        if not self.state.rules.chunking:
+        if not self.state.rules.chunking or not self.state.extended_smtp:
             self.state.errors += 1
             return _NO_CHUNKING
         if self.tx.sender is None:

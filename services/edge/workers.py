@@ -17,7 +17,7 @@ from shared.logs import configure_logs
 from shared.workers import Crew, Pulse, Workers
 
 # Beyond the drain of the sessions: for what is told and closed after it.
-_STOP_S = 15.0
+STOP_S = 15.0
 
 
 def workers(settings: EdgeSettings, sockets: list[Sockets]) -> Workers:
@@ -36,7 +36,7 @@ def workers(settings: EdgeSettings, sockets: list[Sockets]) -> Workers:
         len(sockets),
         run_worker,
         lambda number: (settings, sockets[number]),
-        settings.drain_timeout_s + _STOP_S,
+        settings.drain_timeout_s + STOP_S,
         reloads=True,
         on_death=on_death,
     )

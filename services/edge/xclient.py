@@ -49,8 +49,8 @@ def parse(argument: str) -> Introduction:
     return Introduction(
         _read(given, "ADDR", _address),
         _read(given, "PORT", _port, nothing=0),
-        _read(given, "NAME", _domain, nothing=""),
-        _read(given, "HELO", _domain, nothing=""),
+        _read(given, "NAME", _name, nothing=""),
+        _read(given, "HELO", _domain_or_literal, nothing=""),
         _read(given, "PROTO", _is_extended),
     )
 
@@ -131,9 +131,15 @@ def _port(value: str) -> int:
     return int(value)
 
 
-def _domain(value: str) -> str:
+def _domain_or_literal(value: str) -> str:
     parse_domain(value)
     return value
+
+
+def _name(value: str) -> str:
+    if value.startswith("["):
+        raise ValueError(value)
+    return parse_domain(value)
 
 
 def _is_extended(value: str) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shared.address import canonical_local_part, parse_local_part
 from shared.auth.domain import host_name
 from shared.auth.message import Message
 
@@ -43,7 +44,7 @@ class Author:
         return self.domains[0] if len(self.domains) == 1 and self.field_count == 1 and not self.fault else None
 
 
-class _Malformed(Exception):
+class _Malformed(ValueError):
     """From cannot be read; the text says why."""
 
 
@@ -60,6 +61,28 @@ def read_author(message: Message) -> Author:
     if len(values) > 1:
         fault = fault or f"there are {len(values)} From fields"
     return Author(tuple(domains), len(values), fault)
+
+
+def read_addresses(value: bytes) -> list[str]:
+    """Return every address of a From or Sender field, in its one form. Raises ValueError at the least doubt.
+
+    Stricter than `read_author`: who may only use addresses of his own must write them so that all readers agree.
+    """
+    domains = iter(_domains(value))
+    tokens = [("start", ""), *_tokens(value.decode("utf-8", "replace")), ("end", "")]
+    addresses = []
+    for index, (_, text) in enumerate(tokens):
+        if text != "@":
+            continue
+        (_, before), (kind, local), (_, after) = tokens[index - 2], tokens[index - 1], tokens[index + 2]
+        # RFC 5322 §3.4: an address stands alone between commas, or alone in brackets behind a name.
+        if (before, after) != ("<", ">") and (before not in ("", ",", ":", ";") or after not in ("", ",", ";")):
+            raise _Malformed("From has an address beside other words")
+        if kind == "word" and not local.startswith('"'):
+            # RFC 2047 §5: an encoded word is no part of an address.
+            raise _Malformed("From has an encoded address")
+        addresses.append(f"{canonical_local_part(parse_local_part(local))}@{next(domains)}")
+    return addresses
 
 
 def _domains(value: bytes) -> list[str]:

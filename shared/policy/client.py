@@ -4,8 +4,10 @@ Owns: `ClientFacts`, `Certificate`, and `ClientMatch`, the matchers that access,
 A rule's matchers must all fit; of a matcher's list, one is enough; a matcher that is not given fits everything.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Annotated
 
@@ -90,6 +92,26 @@ def in_networks(networks: list[Network], address: IpAddress) -> bool:
     return any(address in network for network in networks)
 
 
+class NetworkIndex:
+    """Many networks, of which one that has an address is found in a few steps: a deny list may be long."""
+
+    def __init__(self, networks: Iterable[Network]) -> None:
+        by_length: dict[tuple[int, int], set[int]] = {}
+        for network in networks:
+            shift = network.max_prefixlen - network.prefixlen
+            by_length.setdefault((network.version, shift), set()).add(int(network.network_address) >> shift)
+        # Of each family: how many bits an address loses, and what is left of it then.
+        self._of = {
+            version: [(shift, firsts) for (family, shift), firsts in by_length.items() if family == version]
+            for version in (4, 6)
+        }
+
+    def has(self, address: IpAddress) -> bool:
+        """Whether one of the networks has the address."""
+        number = int(address)
+        return any(number >> shift in firsts for shift, firsts in self._of[address.version])
+
+
 def fits_certificate(wanted: list[str], certificate: Certificate | None) -> bool:
     """Whether one of the texts names the certificate; "verified" names any."""
     if certificate is None:
@@ -114,9 +136,13 @@ class ClientMatch(Table):
         """Whether the client's name must be looked up."""
         return bool(self.reverse_names)
 
+    @cached_property
+    def _index(self) -> NetworkIndex:
+        return NetworkIndex(self.networks)
+
     def fit(self, client: ClientFacts) -> Fit:
         """Return whether the client is meant, by what is known of it."""
-        if self.networks and not in_networks(self.networks, client.address):
+        if self.networks and not self._index.has(client.address):
             return Fit.NO
         # A country that the database does not have is no country of the list.
         if self.countries and client.country not in self.countries:

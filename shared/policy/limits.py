@@ -23,6 +23,10 @@ class SessionLimits(Table):
 
     Times in seconds, sizes in octets. Addresses are counted one by one, networks as /24 (IPv4) and /64 (IPv6); a
     network may do `network_factor` times what an address may. Rates are per client address.
+    commands, errors: since the last message that was taken. refused_recipients: in the whole session, and no errors.
+    From `errors_before_delay` errors and refused recipients on, each further one is answered `error_delay_s` late.
+    min_data_bytes_per_s: a mean over the message, after 30 seconds (or data_timeout_s, where that is less); 0 asks for
+    nothing. long_lines: of more than 998 octets.
     """
 
     message_size_bytes: int = Field(26_214_400, ge=65_536, le=104_857_600, json_schema_extra={"standard": "RFC 1870"})

@@ -28,7 +28,11 @@ class TlsMode(StrEnum):
 
 
 class ClientCertificates(StrEnum):
-    """Whether clients are asked for a certificate; one that is given must verify against `client_ca_file`."""
+    """Whether clients are asked for a certificate; one that is given must verify against `client_ca_file`.
+
+    A client that gives another one does not get in, so strangers (a public MX) should not be asked. require: no MAIL
+    without one.
+    """
 
     OFF = "off"
     ASK = "ask"
@@ -50,9 +54,9 @@ class Listener(Table):
 
     proxy_from: addresses whose connections begin with a PROXY header (version 1 or 2). xclient_from: clients that may
     say XCLIENT. greet_wait_s: how long a client that is new here waits for the greeting of an inbound listener; one
-    that talks meanwhile is refused. from_owned: the addresses in `From:` must belong to the login, as the envelope
-    sender always must. requiretls: offer REQUIRETLS. limits: what differs from the global ones. access: rules that
-    come before the global ones.
+    that talks meanwhile is refused. from_owned: the addresses in `From:` and `Sender:` must belong to the login, as
+    the envelope sender always must. requiretls: offer REQUIRETLS. limits: what differs from the global ones. access:
+    rules that come before the global ones.
     """
 
     purpose: Purpose

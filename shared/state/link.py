@@ -21,7 +21,10 @@ from shared.state.wire import Answer, Wire, Word
 
 _log = structlog.get_logger()
 _up = Gauge(
-    "gatepost_shared_state_up", "Whether Redis can be reached; while not, each process counts alone", ["server"]
+    "gatepost_shared_state_up",
+    "Whether Redis can be reached; while not, each process counts alone",
+    ["server"],
+    multiprocess_mode="livemin",
 )
 
 

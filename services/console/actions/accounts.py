@@ -1,11 +1,14 @@
 """SMTP accounts: kept in SQL, and sent whole to the stream that edge reads (I/O: SQL, broker).
 
-Owns: what a login, a password and a sender may be, and the Argon2id verifier; the password itself is kept nowhere.
+Owns: what a login, a password and a sender may be, and what is kept of a password: an Argon2id verifier and keys of
+SCRAM-SHA-256. The password itself is kept for accounts with CRAM-MD5 alone, which needs it, and else nowhere.
 On failure: ActionError; nothing is changed then.
 """
 
+import dataclasses
 import json
 import re
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ from services.console.tables import account_books, accounts
 from shared.accounts import Account, AccountBook, encode_accounts
 from shared.address import AddressError, parse_address, parse_domain
 from shared.broker.topology import Exchange, Key
+from shared.saslprep import SaslprepError, saslprep
+from shared.scram import SALT_BYTES, derive_keys
 
 PASSWORD_MIN = 8
 PASSWORD_MAX = 1024
@@ -27,30 +32,51 @@ _LOGIN = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]{1,320}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An account as a list shows it."""
+    """An account as a list shows it. elsewhere: its password is known to the directory or to Kerberos."""
 
     login: str
     senders: tuple[str, ...]
     disabled: bool
     created_at: float
+    elsewhere: bool
+    cram_md5: bool
 
 
 async def list_accounts(desk: Desk) -> list[Listed]:
     """Return all accounts by login."""
     async with desk.database.reading() as connection:
         rows = await connection.execute(select(accounts).order_by(accounts.c.login))
-        return [Listed(row.login, tuple(json.loads(row.senders)), row.disabled, row.created_at) for row in rows]
+        return [
+            Listed(
+                row.login,
+                tuple(json.loads(row.senders)),
+                row.disabled,
+                row.created_at,
+                elsewhere=not row.argon2,
+                cram_md5=row.cram_md5 is not None,
+            )
+            for row in rows
+        ]
 
 
 async def add_account(
-    desk: Desk, login: str, password: str, senders: Sequence[str] = (), *, replace: bool = False
+    desk: Desk,
+    login: str,
+    password: str | None,
+    senders: Sequence[str] = (),
+    *,
+    replace: bool = False,
+    cram_md5: bool = False,
 ) -> Account:
-    """Add an account, or with `replace` give an existing one a new password and senders. Raises ActionError."""
-    account = Account(_checked_login(login, senders), "", tuple(map(_checked_sender, senders)))
-    if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
-        raise ActionError(f"a password has {PASSWORD_MIN} to {PASSWORD_MAX} characters")
-    # RFC 9106 §4: Argon2id; argon2-cffi's parameters follow its second recommended option.
-    account = Account(account.login, PasswordHasher().hash(password), account.senders)
+    """Add an account, or with `replace` give an existing one a new password and senders. Raises ActionError.
+
+    password: None if it is known elsewhere. cram_md5: keep the password itself, too.
+    """
+    account = _with_password(
+        Account(_checked_login(login, senders), senders=tuple(map(_checked_sender, senders))),
+        password,
+        cram_md5=cram_md5,
+    )
     async with desk.database.writing() as connection:
         removed = await connection.execute(delete(accounts).where(accounts.c.login == account.login))
         if removed.rowcount and not replace:
@@ -59,13 +85,15 @@ async def add_account(
             )
         row = {
             "login": account.login,
-            "argon2": account.argon2,
+            "argon2": account.argon2 or "",
+            "scram": account.scram,
+            "cram_md5": account.cram_md5,
             "senders": json.dumps(account.senders),
             "disabled": False,
             "created_at": time.time(),
         }
         await connection.execute(insert(accounts), [row])
-        await desk.note(connection, "account add", account.login, senders=account.senders)
+        await desk.note(connection, "account add", account.login, senders=account.senders, cram_md5=cram_md5)
         await _publish_book(desk, connection)
     return account
 
@@ -85,7 +113,17 @@ async def _publish_book(desk: Desk, connection: AsyncConnection) -> None:
     # At least the time: a database that was made anew never sends a version that edge takes for an old one.
     version = max(known + 1, int(time.time()))
     rows = await connection.execute(select(accounts).order_by(accounts.c.login))
-    entries = tuple(Account(row.login, row.argon2, tuple(json.loads(row.senders)), row.disabled) for row in rows)
+    entries = tuple(
+        Account(
+            row.login,
+            row.argon2 or None,
+            tuple(json.loads(row.senders)),
+            row.disabled,
+            scram=row.scram,
+            cram_md5=row.cram_md5,
+        )
+        for row in rows
+    )
     await connection.execute(insert(account_books), [{"version": version, "author": desk.who, "at": time.time()}])
     await desk.publish(
         Exchange.ACCOUNTS,
@@ -93,6 +131,27 @@ async def _publish_book(desk: Desk, connection: AsyncConnection) -> None:
         encode_accounts(AccountBook(version, entries)),
         else_="nothing is changed",
         message_type="gatepost.accounts.v1",
+    )
+
+
+def _with_password(account: Account, password: str | None, *, cram_md5: bool) -> Account:
+    if password is None:
+        if cram_md5:
+            raise ActionError("CRAM-MD5 needs the password here; it cannot be known elsewhere")
+        return account
+    try:
+        # RFC 5802 §2.2: prepared as text that is stored; clients of PLAIN are taken the same way.
+        prepared = saslprep(password, stored=True)
+    except SaslprepError as error:
+        raise ActionError(f"the password has {error}") from None
+    if len(prepared) < PASSWORD_MIN or len(prepared.encode()) > PASSWORD_MAX:
+        raise ActionError(f"a password has {PASSWORD_MIN} characters at least, and {PASSWORD_MAX} octets at most")
+    return dataclasses.replace(
+        account,
+        # RFC 9106 §4: Argon2id; argon2-cffi's parameters follow its second recommended option.
+        argon2=PasswordHasher().hash(prepared),
+        scram=str(derive_keys(prepared, secrets.token_bytes(SALT_BYTES))),
+        cram_md5=prepared if cram_md5 else None,
     )
 
 
@@ -106,7 +165,10 @@ def _checked_login(login: str, senders: Sequence[str]) -> str:
             raise ActionError(
                 f"{error}: a login that is no address needs --sender, else it could send nothing"
             ) from None
-    return login.lower()
+    try:
+        return saslprep(login, stored=True).lower()
+    except SaslprepError as error:
+        raise ActionError(f"the login has {error}") from None
 
 
 def _checked_sender(sender: str) -> str:

@@ -13,7 +13,7 @@ Login = Annotated[str, typer.Argument(metavar="LOGIN", help="Usually the mail ad
 
 
 @app.command()
-def add(
+def add(  # noqa: PLR0917  (Typer passes them by name)
     login: Login,
     sender: Annotated[
         list[str] | None,
@@ -25,14 +25,34 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Give an existing account this password and these senders.")
     ] = False,
+    elsewhere: Annotated[
+        bool,
+        typer.Option("--elsewhere", help="Without a password here: the LDAP directory or Kerberos knows who it is."),
+    ] = False,
+    cram_md5: Annotated[
+        bool,
+        typer.Option("--cram-md5", help="Keep the password itself, too, which CRAM-MD5 needs and nothing else does."),
+    ] = False,
 ) -> None:
     """Add an account; edge knows it within a second."""
-    if password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    else:
-        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    made = run(lambda desk: accounts.add_account(desk, login, password, sender or (), replace=replace))
+    password = None if elsewhere else _password(password_stdin)
+    made = run(
+        lambda desk: accounts.add_account(desk, login, password, sender or (), replace=replace, cram_md5=cram_md5)
+    )
     say(f"{made.login} may send as {', '.join(made.senders or (made.login,))}.")
+    if made.cram_md5 is not None:
+        say(
+            "Warning: this password is now kept as it is, in the database and by every edge; whoever reads it there "
+            "can use it. SCRAM-SHA-256 needs no such thing.",
+            style="yellow",
+        )
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return password
 
 
 @app.command("list")
@@ -45,10 +65,13 @@ def list_accounts() -> None:
     shown = table("login", "may send as", "since (UTC)", "")
     for account in found:
         senders = ", ".join(account.senders) or account.login
-        shown.add_row(
-            *map(plain, (account.login, senders, when(account.created_at))), "disabled" if account.disabled else ""
-        )
+        shown.add_row(*map(plain, (account.login, senders, when(account.created_at))), ", ".join(_notes(account)))
     out().print(shown)
+
+
+def _notes(account: accounts.Listed) -> list[str]:
+    notes = {"disabled": account.disabled, "password elsewhere": account.elsewhere, "CRAM-MD5": account.cram_md5}
+    return [note for note, holds in notes.items() if holds]
 
 
 @app.command()

@@ -118,10 +118,10 @@ class Authenticator:
 
     def _scram_keys(self, name: str) -> tuple[ScramKeys, bool]:
         account = self._accounts.look_up(name)
-        # Drawn in any case, so that it takes the same time. A disabled account goes on to show its own salt.
-        decoy = decoy_text(self._secret, name, self._accounts.scram_sample)
         own = account.scram if account else None
         try:
+            # Drawn in any case, so that it takes the same time. A disabled account goes on to show its own salt.
+            decoy = decoy_text(self._secret, name, self._accounts.scram_sample)
             keys = parse_keys(own or decoy)
         except ValueError:
             raise LoginUnavailable("keys of SCRAM cannot be read") from None

@@ -22,7 +22,12 @@ from shared.policy.names import DnsList, DnsListRules
 from shared.policy.table import IpAddress
 
 _log = structlog.get_logger()
-_UP = Gauge("gatepost_edge_dns_list_up", "Whether a DNS list is alive and counts (1) or stands aside (0)", ["zone"])
+_UP = Gauge(
+    "gatepost_edge_dns_list_up",
+    "Whether a DNS list is alive and counts (1) or stands aside (0)",
+    ["zone"],
+    multiprocess_mode="livemin",
+)
 # DNS that failed is tried again sooner than a list that is known to be broken.
 UNSURE_RETRY_S = 30.0
 _NOT_PROBED = "not probed yet"

@@ -7,10 +7,11 @@ from sqlalchemy import select
 
 from services.console.database import Database
 from services.console.tables import audit
-from shared.accounts import AccountBook, decode_accounts
+from shared.accounts import Account, AccountBook, decode_accounts
 from shared.broker.connect import Link
 from shared.broker.consume import StreamReader
 from shared.broker.topology import Queue
+from shared.scram import ITERATIONS, SALT_BYTES, derive_keys, parse_keys
 from tests.integration.console.command import Gatepost
 from tests.rabbit import Rabbit
 
@@ -47,10 +48,47 @@ def test_edge_learns_of_an_account_and_can_verify_its_password(gatepost: Gatepos
     (book,) = books_at_edge(gatepost.rabbit, 1)
     account = book.find("anna@gatepost.test")
     assert account is not None
+    assert account.argon2
     assert account.argon2.startswith("$argon2id$")
     assert PasswordHasher().verify(account.argon2, "correct horse")
+    assert account.scram
+    keys = parse_keys(account.scram)
+    assert keys == derive_keys("correct horse", keys.salt, ITERATIONS)
+    assert len(keys.salt) == SALT_BYTES
+    assert account.cram_md5 is None
     assert account.may_send_as("anyone@gatepost.test")
     assert not account.may_send_as("anna@example.org")
+
+
+def test_the_password_itself_is_kept_for_cram_md5_alone_and_with_a_warning(gatepost: Gatepost) -> None:
+    done = gatepost("account", "add", "anna@gatepost.test", "--password-stdin", "--cram-md5", typed="correct horse\n")
+    assert done.exit_code == 0
+    assert "Warning: this password is now kept as it is" in done.stdout
+    assert "correct horse" not in done.stdout
+    (book,) = books_at_edge(gatepost.rabbit, 1)
+    assert [account.cram_md5 for account in book.accounts] == ["correct horse"]
+    assert "CRAM-MD5" in gatepost("account", "list").stdout
+    # A new password without the option takes it away.
+    assert add(gatepost, "anna@gatepost.test", "--replace", password="battery staple") == 0
+    assert [account.cram_md5 for account in books_at_edge(gatepost.rabbit, 2)[-1].accounts] == [None]
+
+
+def test_an_account_may_have_its_password_elsewhere(gatepost: Gatepost) -> None:
+    assert gatepost("account", "add", "anna@gatepost.test", "--elsewhere").exit_code == 0
+    (book,) = books_at_edge(gatepost.rabbit, 1)
+    assert book.accounts == (Account("anna@gatepost.test"),)
+    assert "password elsewhere" in gatepost("account", "list").stdout
+    assert gatepost("account", "add", "bert@gatepost.test", "--elsewhere", "--cram-md5").exit_code == 1
+
+
+def test_logins_and_passwords_are_prepared_as_clients_prepare_them(gatepost: Gatepost) -> None:
+    assert add(gatepost, "\u2168@gatepost.test", "--sender", "nine@gatepost.test", password="I\u00adX and more") == 0
+    assert add(gatepost, "bert@gatepost.test", password="a bell \u0007 rings") == 1
+    (book,) = books_at_edge(gatepost.rabbit, 1)
+    (account,) = book.accounts
+    assert account.login == "ix@gatepost.test"
+    assert account.argon2
+    assert PasswordHasher().verify(account.argon2, "IX and more")
 
 
 def test_each_book_is_whole_and_newer_than_the_one_before(gatepost: Gatepost) -> None:

@@ -112,7 +112,7 @@ def policy(extra: str = "") -> Policy:
     return parse_policy(POLICY + extra)
 
 
-def limited(edge: "Gate", extra: str = "", **limits: object) -> None:
+def limited(edge: "Gate", extra: str = "", /, **limits: object) -> None:
     """Put other limits in force for everything and every listener, tables of a policy may come with them."""
     rules = policy(extra)
     of_listeners = {key: value for key, value in limits.items() if key in SessionLimits.model_fields}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.edge.directory import Directory, DirectoryUnavailable, LdapUser
+from services.edge.directory import Directory, LdapUser
+from services.edge.ldap import DirectoryUnavailable
 from tests.integration.edge.gate import PASSWORD as OURS
 from tests.integration.edge.gate import Gate, gate, policy
 from tests.slapd import BASE, PASSWORD, Slapd, slapd

@@ -39,7 +39,7 @@ class Initiator:
             creds=gssapi.Credentials(usage="initiate", store={"ccache": f"FILE:{cache}"}),
             usage="initiate",
             mech=gssapi.MechType.kerberos,
-            flags=[gssapi.RequirementFlag.mutual_authentication, gssapi.RequirementFlag.integrity],
+            flags=gssapi.RequirementFlag.mutual_authentication | gssapi.RequirementFlag.integrity,
         )
 
     async def log_in(self, client: Client, *, choice: bytes = b"\1\0\0\0", initial: bool = True) -> str:

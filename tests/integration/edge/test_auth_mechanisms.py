@@ -174,3 +174,14 @@ async def test_failures_of_a_login_from_one_network_are_throttled_without_a_hint
         async with edge.client("logins", tls=True) as client:
             await client.hello()
             assert (await client.log_in("robot")).startswith("235")
+
+
+async def test_an_initial_response_may_be_longer_than_other_commands(edge: Gate) -> None:
+    async with edge.client("logins", tls=True) as client:
+        await client.hello()
+        assert (await client.say(f"AUTH PLAIN {b64(b'x' * 9000)}")).startswith("501 5.5.2")
+        assert (await client.log_in()).startswith("235")
+    async with edge.client("logins", tls=True) as client:
+        await client.hello()
+        assert (await client.say(f"AUTH PLAIN {b64(b'x' * 12_000)}")).startswith("500 5.5.")
+        assert await client.is_closed()

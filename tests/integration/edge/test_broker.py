@@ -90,12 +90,12 @@ async def content(rabbit: Rabbit) -> AsyncIterator[Content]:
         await stage.publishing.close()
 
 
-async def administer(rabbit: Rabbit, policy_text: str) -> None:
+async def administer(rabbit: Rabbit, policy_text: str, version: int = 1) -> None:
     """Put policy and accounts on their streams, as the console does."""
     link = Link(rabbit.settings("console"), "console")
     publisher = Publisher(link)
     link.start()
-    entry = PolicyEntry(1, "test", "test", time.time(), policy_text)
+    entry = PolicyEntry(version, "test", "test", time.time(), policy_text)
     await publisher.publish(Exchange.POLICY.value, Key.POLICY.value, encode_policy(entry), message_id="p")
     await publisher.publish(
         Exchange.ACCOUNTS.value, Key.ACCOUNTS.value, encode_accounts(AccountBook(1, ACCOUNTS)), message_id="a"

@@ -46,7 +46,7 @@ name = "octets"
 senders = ["octets@away.test"]
 octets = "3000/h"
 """
-MESSAGE = b"From: x@away.test\r\nSubject: x\r\n\r\n"
+MESSAGE = b"Subject: x\r\n\r\n"
 
 
 async def mail(client: Client, sender: str, *recipients: str, octets: int = 0, declared: str = "") -> str:
@@ -56,7 +56,8 @@ async def mail(client: Client, sender: str, *recipients: str, octets: int = 0, d
         if reply[0] not in "23":
             await client.say("RSET")
             return reply
-    await client.send(MESSAGE + b"x" * 98 + b"\r\n" + (b"y" * 98 + b"\r\n") * (octets // 100) + b".\r\n")
+    author = f"From: {sender}\r\n".encode()
+    await client.send(author + MESSAGE + b"x" * 98 + b"\r\n" + (b"y" * 98 + b"\r\n") * (octets // 100) + b".\r\n")
     return await client.reply()
 
 

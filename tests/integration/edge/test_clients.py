@@ -1,4 +1,4 @@
-"""Real clients get their mail through: swaks, smtplib, curl, smtp-source, and Postfix as a relaying client.
+"""Real clients get their mail through: swaks, smtplib, curl, smtp-source, haproxy, and Postfix as a relaying client.
 
 Those that log in are in test_auth_clients.py.
 """
@@ -7,6 +7,7 @@ import asyncio
 import os
 import shutil
 import smtplib
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from shared.envelope import Notify, Ret
+from tests.bench.lab.child import Child
 from tests.bench.lab.ports import Ports
 from tests.bench.peer import Lab
 from tests.bench.peers.postfix import PostfixInstance
@@ -137,6 +139,58 @@ async def test_smtp_source(edge: Gate, options: list[str]) -> None:
     command = ["smtp-source", "-m", "20", "-s", "4", "-f", "x@away.test", "-t", "whoever@any.test", *options]
     await run(*command, f"127.0.0.1:{edge.listeners.port('mx')}")
     assert len(edge.publisher.mails) == 20
+
+
+_HAPROXY = """
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+listen edge
+    bind {address}:{port}
+    option smtpchk EHLO balancer.test
+    server edge 127.0.0.1:{edge} {options} check check-send-proxy inter 100ms
+"""
+
+
+@needs("haproxy")
+@pytest.mark.parametrize("options", ["send-proxy", "send-proxy-v2", "send-proxy-v2 proxy-v2-options crc32c"])
+@pytest.mark.parametrize("address, source", [("127.0.0.1", "127.0.0.2"), ("[::1]", "::1")])
+async def test_haproxy_stands_before_us(edge: Gate, tmp_path: Path, options: str, address: str, source: str) -> None:
+    limited(edge, errors=1)
+    port, configuration = Ports().take(), tmp_path / "haproxy.cfg"
+    configuration.write_text(
+        _HAPROXY.format(address=address, port=port, edge=edge.listeners.port("proxied"), options=options)
+    )
+    haproxy = Child(["haproxy", "-db", "-f", str(configuration)], tmp_path / "haproxy.log")
+
+    def send() -> tuple[str, int]:
+        with smtplib.SMTP(local_hostname="client.test", timeout=20, source_address=(source, 0)) as client:
+            client.connect(address.strip("[]"), port)
+            client.sendmail("x@away.test", ["bob@ours.test"], "Subject: x\n\nx\n")
+            assert client.sock is not None
+            host, source_port = client.sock.getsockname()[:2]
+            return str(host), int(source_port)
+
+    try:
+        # Its health checks are sessions of its own (LOCAL, or UNKNOWN).
+        await edge.until(lambda: len(edge.sessions) > 0)
+        await asyncio.to_thread(haproxy.wait_until, lambda: _answers(address.strip("[]"), port), "listening")
+        name = await asyncio.to_thread(send)
+    finally:
+        await asyncio.to_thread(haproxy.stop)
+    client = edge.publisher.mails[0].envelope.client
+    assert (client.address, client.port) == name
+    assert edge.events.told[-1][2].get("reason") is None
+
+
+def _answers(address: str, port: int) -> bool:
+    try:
+        with socket.create_connection((address, port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import pytest
 
+from infra.local.layout import REPOSITORY
 from infra.local.ports import free_ports
 from tests.integration.edge.gate import POLICY, Client
 from tests.integration.edge.test_broker import administer
@@ -66,12 +67,15 @@ class Process:
         raise AssertionError("no VmHWM")
 
 
-async def start(settings: Path, log: IO[bytes] | int) -> asyncio.subprocess.Process:
-    """Start an edge. log: for its standard error."""
+async def start(
+    settings: Path, log: IO[bytes] | int, python: str = sys.executable, places: Sequence[str] = sys.path
+) -> asyncio.subprocess.Process:
+    """Start an edge. log: for its standard error. places: where Python finds modules."""
     return await asyncio.create_subprocess_exec(
-        sys.executable,
+        python,
         *("-m", "services.edge"),
-        env={"GATEPOST_SETTINGS_FILE": str(settings), "PYTHONPATH": ":".join(sys.path)},
+        env={"GATEPOST_SETTINGS_FILE": str(settings), "PYTHONPATH": ":".join(places), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=REPOSITORY,
         stderr=log,
     )
 
@@ -85,12 +89,13 @@ async def process(
     *,
     listener: str = "",
     redis: RedisServer | None = None,
+    workers: int = 1,
 ) -> AsyncIterator[Process]:
     port, health = free_ports(2)
     settings = rabbit.settings("edge")
     path = folder / "edge.toml"
     path.write_text(
-        f'hostname = "gate.test"\nallow_root_on_loopback = true\n'
+        f'hostname = "gate.test"\nallow_root_on_loopback = true\nworkers = {workers}\n'
         f'[broker]\nport = {settings.port}\nuser = "edge"\npassword = "{settings.password.get_secret_value()}"\n'
         f"[health]\nport = {health}\n"
         f'[listeners.mx]\nport = {port}\ncertificate_file = "{certificate}"\nkey_file = "{certificate}"\n'

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from services.edge.proxy_v2 import SIGNATURE
-from tests.integration.edge.gate import Gate, policy, trusting
+from tests.integration.edge.gate import Gate, limited, policy, trusting
 
 
 def header(address: str = "203.0.113.9", port: int = 4711, command: int = 1, extra: bytes = b"") -> bytes:
@@ -54,6 +54,19 @@ async def test_a_header_may_come_octet_by_octet(edge: Gate, octets: bytes) -> No
             await asyncio.sleep(0)
         assert (await client.mail(b"x\r\n")).startswith("250")
     assert edge.publisher.mails[0].envelope.client.address == "203.0.113.9"
+
+
+@pytest.mark.parametrize("octets", [header(), TEXT, header(extra=b"\x04\x03\xe8" + b"x" * 1000)])
+async def test_single_octets_win_no_time_in_a_header(edge: Gate, octets: bytes) -> None:
+    limited(edge, handshake_timeout_s=0.3)
+    async with edge.client("proxied") as client:
+        sent = 0
+        while not client.writer.is_closing() and sent < len(octets):
+            await client.send(octets[sent : sent + 1])
+            sent += 1
+            await asyncio.sleep(0.05)
+        assert sent < len(octets)
+        assert "220" not in await client.reply()
 
 
 @pytest.mark.parametrize("octets", [header(), TEXT])

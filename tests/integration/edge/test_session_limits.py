@@ -161,6 +161,18 @@ async def drip(client: Client) -> None:
         await asyncio.sleep(0.05)
 
 
+async def test_a_message_that_keeps_its_pace_may_take_longer_than_the_grace(edge: Gate) -> None:
+    limited(edge, data_timeout_s=0.4, min_data_bytes_per_s=1000)
+    async with edge.client() as client:
+        await client.begin()
+        await client.say("DATA")
+        for _ in range(25):
+            await client.send(b"x" * 98 + b"\r\n")
+            await asyncio.sleep(0.05)
+        await client.send(b".\r\n")
+        assert (await client.reply()).startswith("250")
+
+
 async def test_without_a_least_rate_a_message_may_drip(edge: Gate) -> None:
     limited(edge, data_timeout_s=0.5, min_data_bytes_per_s=0)
     async with edge.client() as client:

@@ -2,11 +2,13 @@
 
 import asyncio
 import base64
+from pathlib import Path
 
 import pytest
 
+from services.edge.settings import ListenerSettings
 from shared.event import EventKind
-from tests.integration.edge.gate import PASSWORD, Gate, policy, trusting
+from tests.integration.edge.gate import PASSWORD, Client, Gate, gate, policy, trusting
 
 
 def b64(text: str) -> str:
@@ -157,3 +159,54 @@ async def test_mail_without_tls_is_refused_where_tls_is_required(edge: Gate) -> 
         await client.start_tls()
         await client.say("EHLO client.test")
         assert (await client.say("MAIL FROM:<x@away.test>")).startswith("250")
+
+
+FROM_RULES = """
+[listeners.loose]
+purpose = "submission"
+tls = "implicit"
+auth = true
+from_owned = false
+"""
+
+
+async def sent(client: Client, header: str) -> str:
+    assert (await client.say("MAIL FROM:<alice@ours.test>")).startswith("250")
+    assert (await client.say("RCPT TO:<y@away.test>")).startswith("250")
+    assert (await client.say("DATA")).startswith("354")
+    await client.send(f"{header}\r\nx\r\n.\r\n")
+    return await client.reply()
+
+
+@pytest.mark.parametrize(
+    "header, code",
+    [
+        ("From: Alice <alice@ours.test>\r\n", "250"),
+        ("From: bob@ours.test\r\n", "553"),
+        ("From: alice@ours.test, bob@ours.test\r\n", "553"),
+        ("From: alice@ours.test\r\nFrom: bob@ours.test\r\n", "553"),
+        ("From: alice@ours.test\r\nSender: bob@ours.test\r\n", "553"),
+        ("Subject: no author\r\n", "553"),
+        ("From: nobody\r\n", "553"),
+    ],
+)
+async def test_a_login_shows_its_own_addresses_in_from(edge: Gate, header: str, code: str) -> None:
+    async with edge.client("submissions", tls=True) as client:
+        await client.hello()
+        await client.log_in()
+        reply = await sent(client, header)
+        assert reply.startswith(code)
+        assert code == "250" or reply.startswith("553 5.7.1 ")
+    refused = [facts["reason"] for _, kind, facts in edge.events.told if kind is EventKind.COMMAND_REFUSED]
+    assert refused == ([] if code == "250" else ["from-not-owned"])
+
+
+async def test_from_is_not_looked_at_where_the_policy_says_so_nor_without_a_login(certificate: Path) -> None:
+    own = {"loose": ListenerSettings(port=0, certificate_file=certificate, key_file=certificate)}
+    async with gate(policy(FROM_RULES), certificate, own) as edge:
+        async with edge.client("loose", tls=True) as client:
+            await client.hello()
+            await client.log_in()
+            assert (await sent(client, "From: bob@ours.test\r\n")).startswith("250")
+        async with edge.client("mx") as client:
+            assert (await client.mail(b"Subject: no author\r\n\r\nx\r\n")).startswith("250")

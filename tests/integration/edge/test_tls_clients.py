@@ -15,7 +15,7 @@ from services.edge.stream import Stream
 from shared.errors import SettingsError
 from shared.policy import Policy
 from shared.policy.client import Certificate
-from tests.integration.edge.certificates import Signed, der, signed, written
+from tests.certificates import Signed, der, signed, written
 from tests.integration.edge.gate import Client, Gate, gate, policy, trusting
 
 AUTHORITY = signed("an authority", authority=True)

@@ -136,6 +136,31 @@ async def test_the_introduced_client_must_be_admitted(listed: Gate) -> None:
     assert listed.events.told[-1][2]["client"] == "198.51.100.7"
 
 
+async def test_places_go_with_the_client(listed: Gate) -> None:
+    rules = listed.policy.policy
+    proxied = rules.listeners["proxied"]
+    few = proxied.model_copy(
+        update={"greet_wait_s": 0, "limits": proxied.limits.model_copy(update={"connections_per_address": 1})}
+    )
+    listed.policy.policy = rules.model_copy(update={"listeners": rules.listeners | {"proxied": few}})
+
+    async def greeting(client: Client, address: str) -> str:
+        await client.send(f"PROXY TCP4 {address} 10.0.0.1 4711 25\r\n")
+        return await client.reply()
+
+    async with listed.client("proxied") as one, listed.client("proxied") as two, listed.client("proxied") as three:
+        assert (await greeting(one, "203.0.113.9")).startswith("220")
+        await one.say("EHLO proxy.test")
+        assert (await one.say("XCLIENT ADDR=198.51.100.7")).startswith("220")
+        # The one who introduced has its place again, the one who was introduced has none left.
+        assert (await greeting(two, "203.0.113.9")).startswith("220")
+        assert (await greeting(three, "198.51.100.7")).startswith("421 4.7.0 Too many connections from your address")
+        await one.say("QUIT")
+    await listed.until(lambda: len(listed.sessions) == 0)
+    async with listed.client("proxied") as four:
+        assert (await greeting(four, "198.51.100.7")).startswith("220")
+
+
 async def test_what_stands_behind_it_is_not_carried_over(listed: Gate) -> None:
     async with listed.client() as client:
         await client.hello()

@@ -1,12 +1,25 @@
 """Rules of the matchers: all must fit, one of a list is enough, and what is not known yet is neither yes nor no."""
 
 import itertools
-from ipaddress import ip_address
+import time
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.policy import PolicyError, parse_policy
-from shared.policy.client import Certificate, ClientFacts, ClientMatch, Fit, fits_certificate, network_of, plain_ip
+from shared.policy.client import (
+    Certificate,
+    ClientFacts,
+    ClientMatch,
+    Fit,
+    NetworkIndex,
+    fits_certificate,
+    in_networks,
+    network_of,
+    plain_ip,
+)
 
 NETWORKS = {"networks": ["192.0.2.0/24", "2001:db8::/32"]}
 
@@ -63,6 +76,32 @@ def test_what_is_learned_later_never_turns_a_yes_or_a_no() -> None:
         }
         assert Fit.UNKNOWN not in later
         assert before is Fit.UNKNOWN or later == {before}
+
+
+_networks = st.lists(
+    st.tuples(st.sampled_from([IPv4Address, IPv6Address]), st.integers(0, 3), st.integers(24, 32)).map(
+        lambda one: ip_network(f"{one[0](one[1] << 6)}/{one[2]}", strict=False)
+    ),
+    max_size=5,
+)
+
+
+@given(_networks, st.sampled_from([IPv4Address, IPv6Address]), st.integers(0, 300))
+def test_an_index_has_what_the_networks_have(
+    networks: list[IPv4Network | IPv6Network], family: type[IPv4Address | IPv6Address], number: int
+) -> None:
+    address = family(number)
+    assert NetworkIndex(networks).has(address) is in_networks(networks, address)
+
+
+def test_a_long_deny_list_costs_a_connection_next_to_nothing() -> None:
+    networks = [f"{first}.{second}.0.0/24" for first in range(1, 41) for second in range(250)]
+    match = ClientMatch.model_validate({"networks": [*networks, "2001:db8::/32"]})
+    match.fit(facts())
+    begin = time.process_time()
+    for _ in range(1000):
+        assert match.fit(facts("203.0.113.1")) is Fit.NO
+    assert time.process_time() - begin < 0.1
 
 
 @pytest.mark.parametrize("country", ["", "D", "DEU", "d1", "ÄÖ"])

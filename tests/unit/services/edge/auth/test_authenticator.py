@@ -132,7 +132,7 @@ async def test_the_directory_is_asked_about_what_is_not_known_here(
 ) -> None:
     monkeypatch.setattr(module, "_FAILURE_S", 0)
     everybody = ("alice@ours.test", "elsewhere@ours.test", "gone@ours.test", "gone-elsewhere@ours.test")
-    directory = People({"dora": ("dora@ours.test",), **{name: ("@ours.test",) for name in everybody}})
+    directory = People({"dora": ("dora@ours.test",), **dict.fromkeys(everybody, ("@ours.test",))})
     account = await judged(await logins(directory=directory), Credentials(login, password))
     assert (account and account.senders) == senders
     assert directory.asked == ([login] if asked else [])

@@ -1,8 +1,8 @@
 """Channel bindings of a certificate and of a connection, without a socket."""
 
-import datetime
 import hashlib
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from cryptography.x509.oid import NameOID
 
 from services.edge.tls.binding import channel_bindings, end_point
 from services.edge.tls.context import Pair, build_context, read_facts
+from tests.unit.services.edge.tls.handshake import client, shaken
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 _EC = ec.generate_private_key(ec.SECP256R1())
@@ -21,9 +22,9 @@ _RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 def certificate(key: Key, algorithm: hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gate.test")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=2))
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=2))
     return builder.sign(key, algorithm)
 
 
@@ -62,24 +63,6 @@ def test_a_signature_without_a_hash_leaves_the_end_point_undefined() -> None:
     assert end_point(certificate(ed25519.Ed25519PrivateKey.generate(), None)) is None
 
 
-def shaken(
-    server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None = None
-) -> list[ssl.SSLObject]:
-    """Return both ends, the server's first, after a handshake in memory."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    ends = [
-        server.wrap_bio(to_server, to_client, server_side=True),
-        client.wrap_bio(to_client, to_server, session=session),
-    ]
-    waiting = [*reversed(ends), *ends, *reversed(ends)]
-    for end in waiting:
-        try:
-            end.do_handshake()
-        except ssl.SSLWantReadError:
-            continue
-    return ends
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> ssl.SSLContext:
     path = tmp_path / "gate.pem"
@@ -87,14 +70,6 @@ def server(tmp_path: Path) -> ssl.SSLContext:
     path.write_bytes(key + certificate(_EC, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     pair = Pair(path, path)
     return build_context([pair], [read_facts(pair)], None)
-
-
-def client(newest: ssl.TLSVersion) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.maximum_version = newest
-    return context
 
 
 def test_tls_1_2_has_both_bindings_and_both_ends_agree(server: ssl.SSLContext) -> None:
