@@ -57,7 +57,7 @@ class Handover:
         self._one_large = asyncio.Lock()
 
     async def hand_on(self, session: Session, tx: Transaction, message: Message, facts: HeaderFacts) -> Answer:
-        """Publish, wait for the verdict, return the final answer. Raises EnvelopeTooLarge; nothing is published then."""
+        """Publish, wait for the verdict, return the answer. Raises EnvelopeTooLarge; nothing is published then."""
         envelope = _envelope(session, tx, message)
         token = secrets.token_hex(16)
         headers = mail_headers(envelope, ReplyTo(self._process_key, token))
