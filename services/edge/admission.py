@@ -90,7 +90,8 @@ class Admission:
     async def _look_up(self, session: Session, policy: Policy) -> None:
         held_to_them = session.rules.purpose is Purpose.INBOUND and session.counted
         names = await self._lookups.about(session.address, policy, lists=held_to_them)
-        if names.reverse is not None:
+        # A name that a listed client has introduced (XCLIENT) is believed as it is.
+        if names.reverse is not None and session.name is None:
             session.name = names.reverse.name
         if held_to_them:
             session.held_against = judge_names(policy, names.reverse, names.findings)

@@ -7,7 +7,7 @@ A rule's matchers must all fit; of a matcher's list, one is enough; a matcher th
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Annotated
 
@@ -75,6 +75,7 @@ CertificateText = Annotated[str, AfterValidator(_certificate)]
 Country = Annotated[str, AfterValidator(_country)]
 
 
+@lru_cache(maxsize=16_384)
 def plain_ip(address: str) -> IpAddress:
     """Return an address as rules see it: IPv4 out of its mapping into IPv6, no zone. Raises ValueError."""
     ip = ip_address(address.partition("%")[0])

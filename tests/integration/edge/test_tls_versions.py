@@ -49,6 +49,9 @@ async def s_client(edge: Gate, *arguments: str, listener: str = "mx", says: str 
     async with asyncio.timeout(15):
         while after.encode() not in output and (piece := await process.stdout.read(4096)):
             output += piece
+        if process.stdout.at_eof() or "no peer certificate" in output.decode(errors="replace"):
+            await process.wait()
+            return output.decode(errors="replace")
         process.stdin.write(says.encode())
         rest, _ = await process.communicate()
     return (output + rest).decode(errors="replace")

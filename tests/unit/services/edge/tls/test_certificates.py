@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 
 from services.edge.settings import ListenerSettings
 from services.edge.tls.certificates import Certificates
@@ -54,3 +55,17 @@ def test_sessions_that_could_be_resumed_do_not_pile_up(tmp_path: Path, newest: s
             certificates.look()
     assert most <= 1060
     assert certificates.context(asks=False).session_stats()["number"] < 200
+
+
+def test_metrics_tell_when_a_certificate_ends_and_how_often_a_new_one_could_not_be_used(tmp_path: Path) -> None:
+    pair = signed("mx", days=40)
+    path = written(tmp_path / "mx.pem", pair)
+    certificates = Certificates("measured", settings(path))
+    expires = REGISTRY.get_sample_value(
+        "gatepost_edge_certificate_expires_timestamp_seconds", {"listener": "measured", "file": str(path)}
+    )
+    assert expires == pair[0].not_valid_after_utc.timestamp()
+    path.write_text("nothing")
+    certificates.look()
+    failures = "gatepost_edge_certificates_not_reloaded_total"
+    assert REGISTRY.get_sample_value(failures, {"listener": "measured"}) == 1
