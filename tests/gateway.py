@@ -290,7 +290,10 @@ class Gateway:
 def _policy(routes: Mapping[str, str], limits: str) -> str:
     domains = [f'[domains."{domain}"]\nrecipients = "any"\nroute = "{route}"\n' for domain, route in routes.items()]
     # A load client keeps a connection for as many messages as it likes.
-    return f'[listeners.mx]\npurpose = "inbound"\n[limits]\ncommands = 1000000\nmessages = 1000000\n{limits}\n' + "".join(domains)
+    return (
+        f'[listeners.mx]\npurpose = "inbound"\n[limits]\ncommands = 1000000\nmessages = 1000000\n{limits}\n'
+        + "".join(domains)
+    )
 
 
 def _tree(pid: int) -> list[int]:

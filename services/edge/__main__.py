@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import resource
 import signal
 import sys
 
@@ -25,6 +26,7 @@ def main() -> int:
     # Before there is anything to read again, it must not end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _return_large_blocks()
+    _allow_many_connections()
     try:
         settings = load_settings(EdgeSettings)
         configure_logs("edge", settings.log)
@@ -60,6 +62,12 @@ def _return_large_blocks() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 262_144)
+
+
+def _allow_many_connections() -> None:
+    """Take as many open files as this process may: the usual soft limit of 1,024 is less than `limits.connections`."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

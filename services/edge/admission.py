@@ -61,7 +61,8 @@ class Admission:
         inbound = session.rules.purpose is Purpose.INBOUND
         if not session.trusted and (policy.knows_names or (inbound and session.counted)):
             await self._look_up(session, policy)
-            if refusal := judge_access_rules(session, policy):
+            # Who was introduced with its HELO name need not say HELO: nothing more will be known of it.
+            if refusal := judge_access_rules(session, policy, final=bool(session.host_name)):
                 return refusal
         if inbound and session.counted and not session.trusted and await self._talks_early(session, hears):
             return _EARLY

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from services.edge.auth.authenticator import Authenticator
-from services.edge.data import LONGEST_LINE, Content
+from services.edge.data import LONGEST_LINE, STEP_BYTES, Content
 from services.edge.decide.author import judge_author
 from services.edge.decide.loop import judge_loop
 from services.edge.decide.recipient import NOT_VERIFIED, complete, judge_known, judge_recipient
@@ -20,11 +20,13 @@ from services.edge.decide.size import judge_declared_size, refusal_of
 from services.edge.defences import Defences
 from services.edge.handover import Handover, Message
 from services.edge.header import HeaderFacts, read_authors, read_header
-from services.edge.limits import ByteBudget
+from services.edge.limits import ByteBudget, Share
 from services.edge.session import Session, Transaction
 from services.edge.trace import head
 from shared.address import Address
+from shared.bans import subject_of
 from shared.broker.ports import PolicyPort
+from shared.envelope import Proof
 from shared.ids import new_id
 from shared.policy import Listener, Policy, Purpose
 from shared.policy.client import in_networks, plain_ip
@@ -89,6 +91,9 @@ class EdgeHandler:
         """Return why MAIL is refused, or None, by the policy in force now."""
         policy = self.policy
         _follow(session, policy)
+        if session.account is not None:
+            # A session may last an hour; an account that is disabled must not go on sending for so long.
+            session.account = self.authenticator.current(session.account)
         # RFC 6409 §4.3: on a submission listener nothing but the login counts.
         listed = session.rules.purpose is not Purpose.SUBMISSION or session.account is not None
         session.relay_proof = policy.relay.proof(session.client, sender) if listed else None
@@ -143,8 +148,20 @@ class EdgeHandler:
         message_id, received_at = new_id(), time.time()
         fields = head(message_id, self.hostname, session, tx, received_at=received_at, loop_key=self._loop_key)
         longest_line = LONGEST_LINE if session.limits.long_lines == "refuse" else None
-        content = Content(fields, session.limits.message_size_bytes, self._budget, longest_line)
+        content = Content(fields, session.limits.message_size_bytes, self._budget_of(session), longest_line)
         return Message(message_id, received_at, content)
+
+    def _budget_of(self, session: Session) -> ByteBudget | Share:
+        """Return what its messages are held in: for hosts of ours all of it, for all others their part."""
+        if (
+            not session.counted
+            or session.trusted
+            or session.relay_proof in (Proof.RELAY_LIST, Proof.CLIENT_CERTIFICATE)
+        ):
+            return self._budget
+        holder = f"login {session.account.login}" if session.account else subject_of(session.address)
+        # One message of the largest size, with the steps in which memory is taken.
+        return self._budget.share_of(holder, session.limits.message_size_bytes + 2 * STEP_BYTES)
 
     async def handle_DATA(self, session: Session, tx: Transaction, message: Message) -> Reply:  # noqa: N802
         """Take a whole message, or say why not. Returns the final reply."""
@@ -192,4 +209,5 @@ def _follow(session: Session, policy: Policy) -> None:
     """Have a session go by a policy that has changed since it began."""
     rules = policy.listeners.get(session.listener, session.rules)
     if rules is not session.rules:
-        session.rules, session.limits = rules, rules.limits
+        was_tightened = session.limits is session.rules.limits.tightened
+        session.rules, session.limits = rules, rules.limits.tightened if was_tightened else rules.limits

@@ -9,13 +9,14 @@ On failure: none; what is not there is empty.
 
 import re
 from dataclasses import dataclass
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 
 from services.edge.trace import MARK_CHARS, SEEN_FIELD
 
 SCAN_BYTES = 262_144
-_FIELDS_LIMIT = 64
+# Each is compared with each recipient; a message that was here more often has too many Received fields, too.
+_FIELDS_LIMIT = 32
 _TEXT_LIMIT = 250
 _AUTHORS_LIMIT = 10
 # RFC 5322 §4.5: white space before the colon is obsolete, and read by mail programs all the same.
@@ -102,6 +103,6 @@ def _words(value: bytes) -> str:
         # RFC 2047: for people to read; what cannot be decoded stands as it came.
         try:
             text = str(make_header(decode_header(text)))
-        except (HeaderParseError, LookupError, ValueError):
+        except (MessageError, LookupError, ValueError):
             pass
     return text.encode("utf-8", "replace").decode("utf-8")[:_TEXT_LIMIT]

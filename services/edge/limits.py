@@ -13,12 +13,17 @@ SWEEP_S = 0.2
 _SWEPT_AT_ONCE = 2000
 
 
+# What one client may hold of the budget: else a few slow messages of one address would keep out everybody's mail.
+_SHARE = 4
+
+
 class ByteBudget:
     """Octets of messages that are being received or handed over. The limit may change with the policy."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self._held: Counter[str] = Counter()
 
     @property
     def room(self) -> int:
@@ -36,6 +41,39 @@ class ByteBudget:
         """Give back what was taken."""
         self.used -= octets
         assert self.used >= 0
+
+    def share_of(self, holder: str, least: int) -> "Share":
+        """Return the part of the budget that one client may hold. least: octets that it may hold in any case."""
+        return Share(self, self._held, holder, least)
+
+
+class Share:
+    """One client's part of the budget, for all of its messages together."""
+
+    def __init__(self, budget: ByteBudget, held: Counter[str], holder: str, least: int) -> None:
+        self._budget = budget
+        self._held = held
+        self._holder = holder
+        self._least = least
+
+    def reserve(self, octets: int) -> bool:
+        """Take octets, or say that there are not enough."""
+        most = max(self._budget.limit // _SHARE, self._least)
+        if self._held[self._holder] + octets > most or not self._budget.reserve(octets):
+            self._forget_if_nothing()
+            return False
+        self._held[self._holder] += octets
+        return True
+
+    def release(self, octets: int) -> None:
+        """Give back what was taken."""
+        self._budget.release(octets)
+        self._held[self._holder] -= octets
+        self._forget_if_nothing()
+
+    def _forget_if_nothing(self) -> None:
+        if not self._held[self._holder]:
+            del self._held[self._holder]
 
 
 class Timed(Protocol):

@@ -48,6 +48,10 @@ class DomainRules(Table):
         """Whether somebody else knows who is a recipient here."""
         return self.recipients in ("verified", "ldap")
 
+    def names(self, local_part: str) -> bool:
+        """Whether a local part is listed by itself, and not by a pattern only."""
+        return isinstance(self.recipients, list) and canonical_local_part(local_part).lower() in self._listed
+
     def takes(self, local_part: str) -> bool:
         """Whether a local part is a recipient by this document, compared without quotes and case, as servers do."""
         name = canonical_local_part(local_part).lower()

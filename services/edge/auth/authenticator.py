@@ -127,6 +127,14 @@ class Authenticator:
             raise LoginUnavailable("keys of SCRAM cannot be read") from None
         return keys, bool(own) and account is not None and not account.disabled
 
+    def current(self, account: Account) -> Account | None:
+        """Return the account of somebody who is logged in as it is now; None if it was disabled or removed since."""
+        found = self._accounts.look_up(account.login)
+        if found is None:
+            elsewhere = self._directory is not None or (self._kerberos is not None and self._kerberos.may_be_unknown)
+            return account if elsewhere else None
+        return None if found.disabled else found
+
     # ---- the claim
 
     async def judge(self, claim: Claim, address: str) -> Account | None:

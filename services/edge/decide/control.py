@@ -79,8 +79,11 @@ def control_end(rules: Iterable[ClientControl], who: Who, recipients: Sequence[s
     for rule in rules:
         if rule.octets is None and rule.message_size_bytes is None:
             continue
+        # The client first: rules and recipients may be a thousand each.
+        if not rule.fits(who.client, who.sender):
+            continue
         meant = [recipient for recipient in recipients if rule.fits_recipient(recipient)]
-        if not meant or not rule.fits(who.client, who.sender):
+        if not meant:
             continue
         if _is_larger(rule, size):
             control.refusal = too_large(rule)

@@ -53,9 +53,9 @@ def judge_recipient(session: Session, policy: Policy, tx: Transaction, recipient
     taken = rules.takes(recipient.local_part)
     if not taken and not rules.asks:
         return _UNKNOWN
-    # A domain that takes any local part hands this one on as it stands; the next server might route by it, and would
-    # take it when asked.
-    if (rules.recipients == "any" or rules.asks) and is_routed_local_part(recipient.local_part):
+    # A local part that the domain takes without naming it is handed on as it stands; the next server might route by it,
+    # and would take it when asked.
+    if is_routed_local_part(recipient.local_part) and not rules.names(recipient.local_part):
         return _ROUTED
     return None if taken else NOT_VERIFIED
 

@@ -246,3 +246,18 @@ async def test_a_challenge_of_cram_md5_is_never_the_same_twice() -> None:
     assert isinstance(first, bytes)
     assert first != second
     assert first.endswith(b"@gate.test>")
+
+
+async def test_who_is_logged_in_has_the_rights_of_his_account_as_it_is_now() -> None:
+    accounts = Accounts()
+    await accounts.take(encode_accounts(AccountBook(1, BOOK)))
+    one, other = (Authenticator(accounts, hostname="h", secret=b"s", directory=who) for who in (None, People()))
+    narrower = Account("ALICE@ours.test", senders=("desk@ours.test",))
+    assert one.current(narrower) == BOOK[0]
+    assert one.current(Account("gone@ours.test")) is None
+    assert one.current(Account("removed@ours.test")) is None
+    # The directory's own users have no account here.
+    assert other.current(Account("removed@ours.test")) == Account("removed@ours.test")
+    assert other.current(Account("gone@ours.test")) is None
+    one.close()
+    other.close()
