@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.header import decode_header, make_header
 
 from services.console.rows import LAST_TIME, TEXT_LIMIT, clean
@@ -100,7 +101,7 @@ def subject_of(message: bytes) -> str | None:
     text = raw[: 2 * TEXT_LIMIT].decode("utf-8", "replace")
     try:
         return str(make_header(decode_header(text)))
-    except (ValueError, LookupError):  # an encoded word that is none, or a charset that nobody knows
+    except (MessageError, ValueError, LookupError):  # an encoded word that is none, or a charset that nobody knows
         return text
 
 

@@ -18,6 +18,7 @@ from services.edge.session import Session
 from shared.broker.ports import PolicyPort
 from shared.policy import Policy, Purpose, SessionLimits
 from shared.policy.client import in_networks, network_of, plain_ip
+from shared.policy.listener import ClientCertificates
 from shared.state.port import Place, State, StateUnavailable
 
 # A client that once waited for its greeting does not wait again for so long.
@@ -70,7 +71,20 @@ class Admission:
 
     def at_helo(self, session: Session) -> Refusal | None:
         """Return why the client is refused now that its name is known."""
-        return None if session.settled else judge_access_rules(session, self._policy.policy, final=True)
+        if session.settled:
+            return None
+        # Before STARTTLS a certificate may still come; who goes on without is judged at MAIL.
+        may_come = session.tls is None and session.rules.client_certificates is not ClientCertificates.OFF
+        return judge_access_rules(session, self._policy.policy, final=not may_come)
+
+    def at_mail(self, session: Session) -> Refusal | None:
+        """Return why the client is refused now that nothing more will be known of it."""
+        if session.settled:
+            return None
+        refusal = judge_access_rules(session, self._policy.policy, final=True)
+        # The session goes on: its next MAIL is judged, too, and it may still begin TLS.
+        session.settled = refusal is None
+        return refusal
 
     async def leave(self, session: Session) -> None:
         """Give back what the session holds."""

@@ -6,6 +6,7 @@ Standards: RFC 5321 §3.1, §4.3, RFC 2920 §3.1 (what may follow what).
 On failure: an unexpected exception is `451 4.3.0`, logged, and never shown to the client.
 """
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar, NoReturn
@@ -40,6 +41,9 @@ _TOO_MANY_REFUSED = refuse(
 )
 _PROXY_HEADER = refuse(RefusalReason.PROXY_HEADER, 421, "4.3.2", "PROXY header expected")
 
+# Commands of one session between two turns of the loop, at most.
+_TURN_COMMANDS = 50
+
 Command = Callable[[Any, str], Awaitable[None]]
 
 
@@ -51,6 +55,7 @@ class Engine(Stream):
     def __init__(self, door: Door) -> None:
         super().__init__(door)
         self._begun = False
+        self._in_a_row = 0
         self._admitted = False
         # Within a message it is not known where the next command begins.
         self._in_message = False
@@ -175,6 +180,11 @@ class Engine(Stream):
         state.commands += 1
         if state.commands > limits.commands:
             self.turn_away(_TOO_MANY_COMMANDS)
+        self._in_a_row += 1
+        if self._in_a_row >= _TURN_COMMANDS:
+            # A pipelined burst waits for nothing; others get their turn all the same.
+            self._in_a_row = 0
+            await asyncio.sleep(0)
         name, _, argument = line.partition(b" ")
         name = name.upper()
         if self.inbox.has_more and (refusal := judge_pipelining(name, extended=state.extended_smtp)):

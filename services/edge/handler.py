@@ -99,6 +99,7 @@ class EdgeHandler:
         session.relay_proof = policy.relay.proof(session.client, sender) if listed else None
         refusal = (
             (None if self._broker_takes() else _NO_BROKER_NOW)
+            or self.admission.at_mail(session)
             or judge_client(session)
             or judge_sender(session, sender)
             or judge_declared_size(declared_size, session.limits.message_size_bytes, self._budget.room)

@@ -121,8 +121,8 @@ class EdgeSMTP(Hello, Transfer):
         # Named twice, it gets one copy all the same.
         if all(other.address != recipient.address for other in tx.recipients):
             tx.recipients.append(recipient)
-        # Recipients have a limit of their own.
-        self.state.commands -= 1
+            # Recipients have a limit of their own.
+            self.state.commands -= 1
         await self.push("250 2.1.5 Recipient OK")
 
     def _path_of(self, arg: str, keyword: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from shared.policy.client import ClientFacts, ClientMatch, Fit
+from shared.policy.client import CertificateText, ClientFacts, ClientMatch, Fit, fits_certificate
 
 
 class AccessAction(StrEnum):
@@ -35,12 +35,24 @@ class Service(StrEnum):
 class AccessRule(ClientMatch):
     """One rule. action: what comes of those who match. text: what a refused client is told. services: where it holds.
 
-    Names and countries are only known in SMTP; elsewhere a rule with such matchers is passed over.
+    certificates: "verified", or fingerprints; the listener must ask for client certificates, and the rules behind such
+    a one wait until TLS stands, or MAIL comes without it. Names, countries and certificates are only known in SMTP;
+    elsewhere a rule with such matchers is passed over.
     """
 
     action: AccessAction
+    certificates: list[CertificateText] = []
     text: str = Field("", max_length=200)
     services: list[Service] = [Service.SMTP, Service.METRICS, Service.CONSOLE]
+
+    def fit(self, client: ClientFacts) -> Fit:
+        """Return whether the client is meant, by what is known of it."""
+        fit = super().fit(client)
+        if not self.certificates or fit is Fit.NO:
+            return fit
+        if client.certificate is None:
+            return Fit.UNKNOWN
+        return fit if fits_certificate(self.certificates, client.certificate) else Fit.NO
 
 
 @dataclass(frozen=True, slots=True)
