@@ -166,6 +166,12 @@ class Client:
         assert (await self.say(f"MAIL FROM:<{sender}>")).startswith("250")
         assert (await self.say(f"RCPT TO:<{recipient}>")).startswith("250")
 
+    async def asks_for(self, recipient: str) -> str:
+        """Say hello and MAIL, and return what is said of a recipient."""
+        await self.hello()
+        assert (await self.say("MAIL FROM:<x@away.test>")).startswith("250")
+        return await self.say(f"RCPT TO:<{recipient}>")
+
     async def mail(self, message: bytes, recipient: str = "bob@ours.test") -> str:
         """Send one message and return the last reply."""
         await self.begin(recipient)

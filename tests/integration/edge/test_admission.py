@@ -5,76 +5,25 @@ Clients come through a proxy that says whom it speaks for, so that each test cho
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from shared.dns.resolver import CachingResolver
-from shared.policy import parse_policy
 from tests.dnsserver import DnsServer, Fault, Records
-from tests.integration.edge.gate import Client, Gate, gate, id_in
-
-BASE = """
-[domains."ours.test"]
-route = "maildir:mail"
-recipients = ["bob"]
-[listeners.mx]
-purpose = "inbound"
-proxy_from = ["127.0.0.0/8"]
-greet_wait_s = 0
-{listener}
-[listeners.proxied]
-purpose = "inbound"
-proxy_from = ["127.0.0.0/8"]
-greet_wait_s = 0
-"""
-CLIENT, NEIGHBOUR, OTHER = "203.0.113.9", "203.0.113.10", "198.51.100.7"
-CLIENT6, NEIGHBOUR6 = "2001:db8:1::9", "2001:db8:1::ffff:1"
-ZONE: Records = {
-    "9.113.0.203.in-addr.arpa": {"PTR": "mail.good.test."},
-    "mail.good.test": {"A": CLIENT},
-    "10.113.0.203.in-addr.arpa": {"PTR": "mail.good.test."},
-    "2.0.0.127.bl.test": {"A": "127.0.0.2"},
-    "2.0.0.127.second.test": {"A": "127.0.0.2"},
-    "2.0.0.127.wl.test": {"A": "127.0.0.2"},
-    "7.100.51.198.bl.test": {"A": "127.0.0.4", "TXT": ["see https://bl.test/198.51.100.7"]},
-    "7.100.51.198.second.test": {"A": "127.0.0.2"},
-    "8.100.51.198.bl.test": {"A": "127.255.255.254"},
-    "9.113.0.203.bl.test": {"A": "127.0.0.4"},
-    "9.113.0.203.wl.test": {"A": "127.0.0.2"},
-}
-
-
-def rules(extra: str = "", listener: str = "") -> str:
-    return BASE.format(listener=listener) + extra
-
-
-@contextlib.asynccontextmanager
-async def edge_with(certificate: Path, text: str, dns: DnsServer | None = None) -> AsyncIterator[Gate]:
-    """Run an edge with a policy; with a nameserver, wait until its lists are known to be alive."""
-    policy = parse_policy(text)
-    resolver = CachingResolver([dns.address]) if dns else None
-    async with gate(policy, certificate, resolver=resolver) as edge:
-        if dns:
-            await edge.defences.lookups.health.probe_due()
-        yield edge
-
-
-@contextlib.asynccontextmanager
-async def client_at(edge: Gate, address: str, listener: str = "mx", then: str = "") -> AsyncIterator[Client]:
-    """Connect as a client with this address. then: what it sends in the same breath."""
-    family = "TCP6" if ":" in address else "TCP4"
-    own = "2001:db8::1" if ":" in address else "192.0.2.1"
-    async with edge.client(listener) as client:
-        await client.send(f"PROXY {family} {address} {own} 40000 25\r\n{then}")
-        yield client
-
-
-async def greeting(edge: Gate, address: str, listener: str = "mx") -> str:
-    async with client_at(edge, address, listener) as client:
-        return await client.reply()
-
+from tests.integration.edge.gate import id_in
+from tests.integration.edge.proxied import (
+    CLIENT,
+    CLIENT6,
+    NEIGHBOUR,
+    NEIGHBOUR6,
+    OTHER,
+    ZONE,
+    client_at,
+    edge_with,
+    greeting,
+    recipient,
+    rules,
+)
 
 # ---- access rules
 
@@ -342,10 +291,3 @@ async def test_lists_that_are_silent_delay_the_greeting_no_longer_than_allowed(c
     ):
         dns.fail("7.100.51.198.bl.test", "A", Fault.TIMEOUT)
         assert (await recipient(edge, OTHER)).startswith("250")
-
-
-async def recipient(edge: Gate, address: str, to: str = "bob@ours.test") -> str:
-    async with client_at(edge, address) as client:
-        await client.hello()
-        assert (await client.say("MAIL FROM:<x@away.test>")).startswith("250")
-        return await client.say(f"RCPT TO:<{to}>")

@@ -18,7 +18,7 @@ from shared.reply import Reply
 from shared.state.memory import MemoryState
 from tests.dnsserver import DnsServer, Fault
 from tests.integration.edge.gate import ACCOUNTS, PASSWORD, Client, Gate, gate, limited, policy
-from tests.integration.edge.test_admission import CLIENT, CLIENT6, NEIGHBOUR6, OTHER, client_at, edge_with, rules
+from tests.integration.edge.proxied import CLIENT, CLIENT6, NEIGHBOUR6, OTHER, client_at, edge_with, rules
 
 OK = Reply(250, "2.0.0", "OK")
 PLACES = '[[access]]\naction = "deny"\nnetworks = ["192.0.2.66/32"]\n[[access]]\naction = "tarpit"\nnetworks = '

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from services.console.held import subject_of
 from tests.integration.edge.gate import limited
-from tests.integration.edge.test_admission import CLIENT, client_at, edge_with, rules
+from tests.integration.edge.proxied import CLIENT, client_at, edge_with, rules
 
 
 def test_a_subject_in_a_charset_that_is_none_is_shown_as_it_stands() -> None:

@@ -8,7 +8,7 @@ import pytest
 from shared.policy import parse_policy
 from shared.state.memory import MemoryState
 from tests.integration.edge.gate import Client, Gate, gate
-from tests.integration.edge.test_admission import CLIENT, client_at, edge_with, greeting, rules
+from tests.integration.edge.proxied import CLIENT, client_at, edge_with, greeting, rules
 
 BANNED = "554 5.7.1 Banned after repeated failures, for "
 

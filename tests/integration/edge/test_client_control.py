@@ -9,6 +9,7 @@ from shared.dns.resolver import CachingResolver
 from shared.policy import parse_policy
 from tests.dnsserver import DnsServer, Fault, Records
 from tests.integration.edge.gate import PASSWORD, Client, Gate, gate, limited
+from tests.integration.edge.proxied import client_at, rules
 
 RULES = """
 [[clients]]
@@ -153,28 +154,14 @@ SILENT: Records = {"friend.test": {"A": "192.0.2.1"}}
 
 
 async def test_a_client_whose_own_dns_is_silent_escapes_no_access_rule(certificate: Path) -> None:
-    text = """
-[domains."ours.test"]
-route = "maildir:mail"
-recipients = ["bob"]
-[listeners.mx]
-purpose = "inbound"
-proxy_from = ["127.0.0.0/8"]
-greet_wait_s = 0
-[reverse]
-timeout_s = 0.3
-[[access]]
-action = "allow"
-reverse_names = [".friend.test"]
-[[access]]
-action = "deny"
-networks = ["203.0.113.0/24"]
-"""
+    text = rules(
+        '[reverse]\ntimeout_s = 0.3\n[[access]]\naction = "allow"\nreverse_names = [".friend.test"]\n'
+        '[[access]]\naction = "deny"\nnetworks = ["203.0.113.0/24"]\n'
+    )
     async with DnsServer(SILENT) as dns:
         dns.fail("9.113.0.203.in-addr.arpa", "PTR", Fault.TIMEOUT)
         async with gate(parse_policy(text), certificate, resolver=CachingResolver([dns.address])) as edge:
             for address, reply in (("203.0.113.9", "554 5.7.1 Access denied"), ("198.51.100.9", "250")):
-                async with edge.client() as client:
-                    await client.send(f"PROXY TCP4 {address} 192.0.2.1 40000 25\r\n")
+                async with client_at(edge, address) as client:
                     assert (await client.reply()).startswith("220")
                     assert (await client.say("EHLO x.test")).startswith(reply)

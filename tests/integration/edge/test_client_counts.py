@@ -6,7 +6,7 @@ import pytest
 
 from tests.dnsserver import DnsServer
 from tests.integration.edge.gate import Client, Gate, limited
-from tests.integration.edge.test_admission import CLIENT, NEIGHBOUR, OTHER, ZONE, client_at, edge_with, rules
+from tests.integration.edge.proxied import CLIENT, NEIGHBOUR, OTHER, ZONE, client_at, edge_with, rules
 from tests.integration.edge.test_client_control import mail
 
 BOB, CAROL = "bob@ours.test", "carol@ours.test"

@@ -11,7 +11,7 @@ from shared.reply import Reply
 from shared.state.memory import MemoryState
 from tests.dnsserver import DnsServer
 from tests.integration.edge.gate import Gate, gate
-from tests.integration.edge.test_admission import CLIENT, NEIGHBOUR, ZONE, client_at, edge_with, rules
+from tests.integration.edge.proxied import CLIENT, NEIGHBOUR, ZONE, client_at, edge_with, rules
 from tests.integration.edge.test_bans import Clock
 from tests.unit.services.edge.lookups.test_country import country, write
 

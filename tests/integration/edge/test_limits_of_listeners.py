@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.edge.gate import Client
-from tests.integration.edge.test_admission import CLIENT, NEIGHBOUR, client_at, edge_with, greeting, rules
+from tests.integration.edge.proxied import CLIENT, NEIGHBOUR, client_at, edge_with, greeting, rules
 
 LINE = b"x" * 70 + b"\r\n"
 LONG = b"x" * 2000 + b"\r\n"

@@ -14,7 +14,7 @@ from services.edge.settings import ListenerSettings
 from shared.bans import Ban, ban_key, encode_ban
 from shared.policy import parse_policy
 from tests.integration.edge.gate import POLICY, Client, Gate, gate, limited, policy
-from tests.integration.edge.test_admission import CLIENT, CLIENT6, OTHER, client_at, edge_with, greeting, rules
+from tests.integration.edge.proxied import CLIENT, CLIENT6, OTHER, client_at, edge_with, greeting, rules
 from tests.integration.edge.test_broker import administer, client, edge_of, until
 from tests.rabbit import Rabbit
 from tests.unit.services.edge.lookups.test_country import country, write

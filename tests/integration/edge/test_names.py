@@ -10,7 +10,8 @@ import pytest
 from shared.dns.resolver import CachingResolver
 from shared.policy import parse_policy
 from tests.dnsserver import DnsServer, Records
-from tests.integration.edge.gate import Client, Gate, gate, id_in, trusting
+from tests.integration.edge.gate import Gate, gate, id_in, trusting
+from tests.integration.edge.proxied import client_at, greeting, recipient
 from tests.unit.services.edge.lookups.test_country import country, write
 
 POLICY = """
@@ -46,26 +47,6 @@ async def edge_with(certificate: Path, text: str, zone: Records, database: Path 
         async with gate(parse_policy(text), certificate, resolver=resolver, country_database=database) as edge:
             await edge.defences.lookups.health.probe_due()
             yield edge
-
-
-@contextlib.asynccontextmanager
-async def client_at(edge: Gate, address: str) -> AsyncIterator[Client]:
-    family, own = ("TCP6", "2001:db8::1") if ":" in address else ("TCP4", "192.0.2.1")
-    async with edge.client() as client:
-        await client.send(f"PROXY {family} {address} {own} 40000 25\r\n")
-        yield client
-
-
-async def greeting(edge: Gate, address: str) -> str:
-    async with client_at(edge, address) as client:
-        return await client.reply()
-
-
-async def recipient(edge: Gate, address: str, to: str = "bob@ours.test") -> str:
-    async with client_at(edge, address) as client:
-        await client.hello()
-        assert (await client.say("MAIL FROM:<x@away.test>")).startswith("250")
-        return await client.say(f"RCPT TO:<{to}>")
 
 
 @pytest.mark.parametrize("address", [LISTED, LISTED_6])

@@ -9,7 +9,7 @@ import pytest
 
 from shared.policy import parse_policy
 from tests.dnsserver import DnsServer, Fault, Records
-from tests.integration.edge.test_admission import (
+from tests.integration.edge.proxied import (
     CLIENT,
     CLIENT6,
     OTHER,

@@ -14,7 +14,7 @@ from shared.envelope import Proof
 from shared.policy import parse_policy
 from tests.certificates import Signed, der, signed, written
 from tests.integration.edge.gate import Client, Gate, gate, limited, policy, trusting
-from tests.integration.edge.test_admission import CLIENT, NEIGHBOUR, OTHER, client_at, edge_with, rules
+from tests.integration.edge.proxied import CLIENT, NEIGHBOUR, OTHER, client_at, edge_with, rules
 
 AUTHORITY = signed("an authority", authority=True)
 LISTED, OTHERS = signed("app.example", by=AUTHORITY), signed("web.example", by=AUTHORITY)

@@ -121,6 +121,4 @@ async def first_words(edge: Process, address: str) -> str:
 
 async def recipient(edge: Process, address: str, to: str = "bob@ours.test") -> str:
     async with client_at(edge, address) as client:
-        await client.hello()
-        assert (await client.say("MAIL FROM:<x@away.test>")).startswith("250")
-        return await client.say(f"RCPT TO:<{to}>")
+        return await client.asks_for(to)
