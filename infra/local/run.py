@@ -20,8 +20,9 @@ from pathlib import Path
 
 from infra.local.bring_up import BringUpFailed, bring_up
 from infra.local.generate import Generated, generate
-from infra.local.layout import REPOSITORY, Layout, layout_of
+from infra.local.layout import Layout, layout_of
 from infra.local.ports import is_listening
+from infra.local.run_as import closed_to_others
 from infra.local.supervisor import configuration, programs
 from shared.errors import SettingsError
 from shared.logs import configure_logs
@@ -145,10 +146,8 @@ def _where_everything_is(layout: Layout, settings: Generated) -> Iterator[str]:
         "  the way of a mail    .venv/bin/gatepost trace ID     and: status, quarantine list, doctor",
     )
     if os.geteuid() == 0 and settings.edge.run_as is None:
-        yield (
-            f"  The edge serves as root, this machine alone: other users cannot read {sys.base_prefix},"
-            f" {REPOSITORY} or {layout.data.parent}."
-        )
+        closed = " or ".join(closed_to_others(layout)) or "what it needs"
+        yield f"  The edge serves as root, this machine alone: other users cannot read {closed}."
     if mx is not None:
         yield "Try it:"
         yield (

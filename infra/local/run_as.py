@@ -21,10 +21,15 @@ def edge_rights(layout: Layout, *, am_root: bool) -> dict[str, object]:
     """Return the edge's settings that say as whom it serves."""
     if not am_root:
         return {}
+    return {"allow_root_on_loopback": True} if closed_to_others(layout) else {"run_as": USER}
+
+
+def closed_to_others(layout: Layout) -> list[str]:
+    """Return what an edge of another user would need, and other users cannot read or enter."""
     needed = (sys.executable, os.__file__, structlog.__file__, str(REPOSITORY / "services" / "edge" / "app.py"))
-    readable = all(others_can_read(Path(file)) for file in needed)
-    reachable = others_can_enter(layout.data.parent) and others_can_enter(REPOSITORY)
-    return {"run_as": USER} if readable and reachable else {"allow_root_on_loopback": True}
+    closed = [file for file in needed if not others_can_read(Path(file))]
+    folders = dict.fromkeys((layout.data.parent, REPOSITORY))
+    return closed + [str(folder) for folder in folders if not others_can_enter(folder)]
 
 
 def others_can_read(file: Path) -> bool:
