@@ -98,7 +98,7 @@ class Admission:
         places = (Place(f"place:{ip}", most), Place(f"place:{network_of(ip)}", most * limits.network_factor))
         full = await self._state.enter(places)
         if full is not None:
-            return place_refusal(full is places[1])
+            return place_refusal(full == places[1])
         session.places = tuple(place.key for place in places)
         return None
 

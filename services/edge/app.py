@@ -78,15 +78,34 @@ class Edge:
         self.consuming.on_up(self._listen_to_content)
         self.budget = ByteBudget(0)
         self.sessions = Sessions()
-        handover = Handover(
-            process_key=process_key,
-            policy=self._policy,
-            publisher=publisher,
-            events=self._events,
-            verdicts=self.verdicts,
-        )
         self._directory = Directory(settings.ldap) if settings.ldap else None
-        self.defences = Defences(
+        self.defences = self._open_defences(publisher, process_key)
+        ReplyQueue(self.consuming, "edge", Exchange.VERIFIED, process_key, self.defences.verification.on_answer)
+        loop_key = _loop_key(settings)
+        self._authenticator = self._open_authenticator(accounts, loop_key)
+        handler = EdgeHandler(
+            hostname=settings.hostname.lower(),
+            loop_key=loop_key,
+            policy=self._policy,
+            handover=Handover(
+                process_key=process_key,
+                policy=self._policy,
+                publisher=publisher,
+                events=self._events,
+                verdicts=self.verdicts,
+            ),
+            defences=self.defences,
+            authenticator=self._authenticator,
+            budget=self.budget,
+            broker_takes=self._broker_takes,
+        )
+        self.listeners = Listeners(settings.listeners, handler, self.sessions, sockets)
+        gate = Gate(self._policy, self.defences.state)
+        self.health = HealthServer(settings.health, self._conditions(), gate=gate)
+
+    def _open_defences(self, publisher: Publisher, process_key: str) -> Defences:
+        settings = self._settings
+        return Defences(
             hostname=settings.hostname.lower(),
             policy=self._policy,
             events=self._events,
@@ -97,29 +116,17 @@ class Edge:
             directory=self._directory,
             country_database=settings.country_database,
         )
-        ReplyQueue(self.consuming, "edge", Exchange.VERIFIED, process_key, self.defences.verification.on_answer)
-        loop_key = _loop_key(settings)
-        self._authenticator = Authenticator(
+
+    def _open_authenticator(self, accounts: Accounts, secret: bytes) -> Authenticator:
+        settings = self._settings
+        return Authenticator(
             accounts,
             hostname=settings.hostname.lower(),
-            secret=loop_key,
+            secret=secret,
             directory=self._directory,
             kerberos=Kerberos(settings.kerberos, settings.hostname) if settings.kerberos else None,
             watch=self.defences.throttle,
         )
-        handler = EdgeHandler(
-            hostname=settings.hostname.lower(),
-            loop_key=loop_key,
-            policy=self._policy,
-            handover=handover,
-            defences=self.defences,
-            authenticator=self._authenticator,
-            budget=self.budget,
-            broker_takes=self._broker_takes,
-        )
-        self.listeners = Listeners(settings.listeners, handler, self.sessions, sockets)
-        gate = Gate(self._policy, self.defences.state)
-        self.health = HealthServer(settings.health, self._conditions(), gate=gate)
 
     async def _listen_to_content(self, _connection: AbstractConnection) -> None:
         self._heartbeats.listen(asyncio.get_running_loop().time())

@@ -66,11 +66,6 @@ class Inbox:
         """Whether octets wait to be read."""
         return self._at < len(self._octets)
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing waits to be read."""
-        return self._at >= len(self._octets)
-
     def feed(self, octets: bytes) -> None:
         """Take what came from the socket."""
         self._octets = self._octets[self._at :] + octets if self._at < len(self._octets) else octets

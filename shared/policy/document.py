@@ -6,6 +6,7 @@ On failure: PolicyError, which names each key that is wrong; an unknown key is w
 """
 
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 
@@ -39,6 +40,14 @@ def _laid_over(base: object, upper: object) -> object:
     if not isinstance(base, dict) or not isinstance(upper, dict):
         return upper
     return base | {key: _laid_over(base.get(key), value) for key, value in upper.items()}
+
+
+def _inheriting(tables: Mapping[str, object], key: str, common: object) -> dict[str, object]:
+    """Return the tables, with what each has under a key laid over what all have in common."""
+    return {
+        name: table | {key: _laid_over(common, table.get(key, {}))} if isinstance(table, dict) else table
+        for name, table in tables.items()
+    }
 
 
 class Policy(Table):
@@ -85,11 +94,7 @@ class Policy(Table):
         except ValidationError:
             # It is told once, at its own key, and not again for each domain.
             return document
-        domains = {
-            name: rules | {"checks": _laid_over(common, rules.get("checks", {}))} if isinstance(rules, dict) else rules
-            for name, rules in document["domains"].items()
-        }
-        return document | {"domains": domains}
+        return document | {"domains": _inheriting(document["domains"], "checks", common)}
 
     @model_validator(mode="before")
     @classmethod
@@ -105,11 +110,7 @@ class Policy(Table):
             SessionLimits.model_validate(common)
         except ValidationError:
             return document
-        inherited = {
-            name: rules | {"limits": _laid_over(common, rules.get("limits", {}))} if isinstance(rules, dict) else rules
-            for name, rules in listeners.items()
-        }
-        return document | {"listeners": inherited}
+        return document | {"listeners": _inheriting(listeners, "limits", common)}
 
     @model_validator(mode="after")
     def _no_open_relay(self) -> "Policy":
