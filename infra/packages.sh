@@ -11,7 +11,13 @@
 set -eu
 
 needed='python3-venv rabbitmq-server clamav-daemon swaks'
-[ "${1:-run}" = test ] && needed="$needed postfix dovecot-lmtpd bind9 postgresql redis-server"
+compiler='gcc libc6-dev python3-dev libkrb5-dev'
+servers='postfix dovecot-lmtpd bind9 postgresql redis-server slapd ldap-utils krb5-kdc krb5-admin-server haproxy'
+clients='krb5-user curl gsasl libnet-ssleay-perl openssl'
+case "${1:-run}" in
+check) needed="$needed $compiler" ;;
+test) needed="$needed $compiler $servers $clients" ;;
+esac
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
@@ -60,7 +66,7 @@ echo "Debian packages to install:$missing"
 
 units() {
     find /lib/systemd/system -name '*.service' -o -name '*.socket' 2>/dev/null |
-        grep -E '/(rabbitmq|epmd|clamav|postfix|dovecot|named|postgresql|redis)' | sort
+        grep -E '/(rabbitmq|epmd|clamav|postfix|dovecot|named|postgresql|redis|slapd|krb5|haproxy)' | sort
 }
 
 guard=/usr/sbin/policy-rc.d

@@ -4,7 +4,8 @@ ARG DEBIAN_FRONTEND=noninteractive
 ARG PIP_CERT
 ARG PIP_INDEX_URL
 RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
-    && apt-get update && apt-get install -y --no-install-recommends rabbitmq-server python3-venv ca-certificates
+    && apt-get update && apt-get install -y --no-install-recommends rabbitmq-server python3-venv ca-certificates \
+        gcc libc6-dev python3-dev libkrb5-dev
 COPY infra/docker/extra-ca/ /usr/local/share/ca-certificates/
 RUN update-ca-certificates && python3 -m venv /opt/tests
 COPY requirements.lock requirements-dev.lock ./
