@@ -25,7 +25,7 @@ help: ## this list
 run: packages $(VENV)/.run ## the whole gateway in the foreground, on 127.0.0.1; Ctrl-C ends all of it
 	@exec $(BIN)/python -m infra.local.run
 
-demo: $(VENV)/.run ## against a running gateway: sends clean, spoofed and infected mail, shows each verdict and why
+demo: $(VENV)/.run ## against a running gateway: sends clean, spoofed and infected mail and spam, shows each verdict and why
 	@$(BIN)/python -m infra.local.demo
 
 ##@ Test
@@ -75,6 +75,7 @@ $(VENV)/.run: requirements.lock pyproject.toml | packages
 
 $(VENV)/.test: requirements-dev.lock $(VENV)/.run | check-packages
 	$(PIP_INSTALL) --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m tests.spf_suite
 	@touch $@
 
 $(BIN)/python: $(VENV)/.test ;

@@ -145,14 +145,16 @@ def policy_page() -> str:
         "safe default, and an unknown key is an error that names it. `gatepost policy check FILE` examines one,",
         '`gatepost policy apply FILE --reason "…"` puts it in force on every stage.',
         "",
-        'A table `domains."NAME".checks` holds what differs from the global `checks` for that domain, key by key;',
-        'so does `listeners."NAME".limits` for the keys of `limits` that concern one session. A title in double',
-        "brackets is a list of tables, whose order counts: the first rule that matches wins.",
+        'A table `domains."NAME".checks` holds what differs from the global `checks` for mail to that domain, key by',
+        'key; so does `listeners."NAME".limits` for the keys of `limits` that concern one session. `outbound` has the',
+        "tables of `checks`, for mail of our own users; it holds what differs from `checks`, and",
+        '`domains."NAME".outbound` what differs from it for mail from that domain. A title in double brackets is a list',
+        "of tables, whose order counts: the first rule that matches wins.",
         "",
     ]
     for path, model in _tables(Policy, ""):
         # What is inherited has the keys of the global tables.
-        if not path.startswith(('domains."NAME".', 'listeners."NAME".limits')):
+        if not path.startswith(('domains."NAME".', 'listeners."NAME".limits', "outbound")):
             lines += table_section(path, model)
     return "\n".join(lines)
 
@@ -169,7 +171,7 @@ def settings_page() -> str:
         "",
         "`make run` generates these files under `var/settings/`; files of the same names in the folder that",
         "`GATEPOST_SETTINGS` names are laid over them (`edge.toml`, `content.toml`, `delivery.toml`, `console.toml`,",
-        "and `rabbitmq.toml` and `clamd.toml` for the ports of the local broker and clamd).",
+        "and `rabbitmq.toml`, `clamd.toml` and `rspamd.toml` for the ports of the local broker and engines).",
         "",
     ]
     pages: dict[str, type[BaseModel]] = {

@@ -10,13 +10,14 @@
 # On failure: says what to do by hand; exit 1.
 set -eu
 
-needed='python3-venv rabbitmq-server clamav-daemon swaks'
+needed='python3-venv rabbitmq-server clamav-daemon rspamd libarchive13 swaks'
 compiler='gcc libc6-dev python3-dev libkrb5-dev'
 servers='postfix dovecot-lmtpd bind9 postgresql redis-server slapd ldap-utils krb5-kdc krb5-admin-server haproxy'
+engines='spamassassin spamd c-icap libc-icap-mod-virus-scan opendkim opendkim-tools'
 clients='krb5-user curl gsasl libnet-ssleay-perl openssl'
 case "${1:-run}" in
 check) needed="$needed $compiler" ;;
-test) needed="$needed $compiler $servers $clients" ;;
+test) needed="$needed $compiler $servers $engines $clients" ;;
 esac
 
 is_installed() {
@@ -29,6 +30,8 @@ for package in $needed; do
     [ "$package" = python3-venv ] && python3 -c 'import ensurepip, venv' 2>/dev/null && continue
     [ "$package" = python3-dev ] && [ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] &&
         continue
+    # Its name on newer systems.
+    [ "$package" = libarchive13 ] && is_installed libarchive13t64 && continue
     is_installed "$package" || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
@@ -65,8 +68,8 @@ fi
 echo "Debian packages to install:$missing"
 
 units() {
-    find /lib/systemd/system -name '*.service' -o -name '*.socket' 2>/dev/null |
-        grep -E '/(rabbitmq|epmd|clamav|postfix|dovecot|named|postgresql|redis|slapd|krb5|haproxy)' | sort
+    find /lib/systemd/system -name '*.service' -o -name '*.socket' -o -name '*.timer' 2>/dev/null |
+        grep -E '/(rabbitmq|epmd|clamav|rspamd|spam|c-icap|opendkim|postfix|dovecot|named|postgresql|redis|slapd|krb5|haproxy)' | sort
 }
 
 guard=/usr/sbin/policy-rc.d

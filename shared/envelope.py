@@ -102,6 +102,8 @@ class Envelope:
     """A message's envelope. received_at: Unix seconds. sender: empty for the null reverse-path.
 
     hop: the next hop that delivery split this message for. parent: the id it was split from or, for a DSN, is about.
+    results: the value of our Authentication-Results as on receipt, empty where the message bears it already.
+    bypass: rules, such as `attachments.blocked`, that a release by released_by let it past.
     """
 
     id: str
@@ -122,6 +124,9 @@ class Envelope:
     hop: str | None = None
     parent: str | None = None
     retry: Retry = field(default_factory=Retry)
+    results: str = ""
+    bypass: tuple[str, ...] = ()
+    released_by: str = ""
 
     def with_recipients(self, recipients: tuple[Recipient, ...]) -> "Envelope":
         """Return the same envelope for other recipients."""

@@ -30,8 +30,9 @@ class EventKind(StrEnum):
     COMMAND_REFUSED = "command-refused"  # client, listener, helo, command, sender, recipient, reply, reason, login
     RECEIVED = "received"  # client, listener, helo, tls, login, sender, recipients, size_bytes, subject, message_id
     ANSWERED = "answered"  # reply, waited_s, verdict (action or "none: …")
-    CHECKED = "checked"  # findings: [{check, result, evidence}]
-    JUDGED = "judged"  # verdicts: {domain: {action, reasons: [...]}}, policy_version, took_ms
+    CHECKED = "checked"  # findings: [{check, result, evidence, input}]
+    JUDGED = "judged"  # verdicts: {domain: shared.verdict.verdict_facts}, policy_version, took_ms
+    DMARC_SEEN = "dmarc-seen"  # shared.dmarc_seen, for aggregate reports: no part of a trace
     DROPPED = "dropped"  # reason (the sender was told 4xx/5xx and keeps it)
     QUEUED = "queued"  # to: delivery; recipients
     SPLIT = "split"  # into: [{id, hop, recipients}]
@@ -42,8 +43,9 @@ class EventKind(StrEnum):
     DSN_SENT = "dsn-sent"  # dsn_id, action (failed, delayed, delivered…), to
     DSN_WITHHELD = "dsn-withheld"  # reason
     QUARANTINED = "quarantined"  # reason, check, evidence, recipients
-    RELEASED = "released"  # by, recipients
-    DELETED = "deleted"  # by
+    RELEASED = "released"  # by, recipients, rules (that it is let past), again (judged again first)
+    DELETED = "deleted"  # by, recipients
+    LEARNED = "learned"  # as (ham or spam), by
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,5 +8,6 @@ def explain(error: ValidationError) -> str:
     parts = []
     for item in error.errors(include_url=False):
         key = ".".join(str(step) for step in item["loc"]) or "document"
-        parts.append(f"{key}: unknown key" if item["type"] == "extra_forbidden" else f"{key}: {item['msg']}")
+        said = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+        parts.append(f"{key}: {said}")
     return "; ".join(parts)

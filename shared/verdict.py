@@ -3,8 +3,11 @@
 Words: a *check* examines, a *finding* is what it saw, a *verdict* is the decision, per recipient domain.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+
+from pydantic import JsonValue
 
 from shared.reply import Reply
 
@@ -19,41 +22,117 @@ class Action(StrEnum):
     DEFER = "defer"
 
 
+# Which action decides where several checks ask for different ones. A certain refusal needs no further engine;
+# but what no engine could judge is neither stored in quarantine nor let through: it may yet be refused.
+PRECEDENCE = (Action.REFUSE, Action.DEFER, Action.QUARANTINE, Action.TAG, Action.ACCEPT)
+
+
 class CheckName(StrEnum):
     """The checks of the content stage; the values stand in policy, log, trace and metrics."""
 
     ANTIVIRUS = "antivirus"
+    ANTISPAM = "antispam"
+    ATTACHMENTS = "attachments"
     SPF = "spf"
     DKIM = "dkim"
     DMARC = "dmarc"
+    ARC = "arc"
+    IPREV = "iprev"
     STRUCTURE = "structure"
+    BRAKE = "brake"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One ground of a verdict. result: the check's own word (`fail`, `infected`). evidence: a plain sentence."""
+    """One ground of a verdict. result: the check's own word (`fail`, `infected`). evidence: a plain sentence.
+
+    rule: the policy's key that chose the action (`checks.antispam.refuse_at`), empty where none applies.
+    input: what was examined, such as `client 192.0.2.1, MAIL FROM a.test`. score, threshold: of the antispam engine.
+    change: what would have changed the action, a plain sentence. exemption: the name of the one that set it to accept.
+    """
 
     check: CheckName
     result: str
     action: Action
     evidence: str
+    rule: str = ""
+    input: str = ""
+    score: float | None = None
+    threshold: float | None = None
+    change: str = ""
+    exemption: str = ""
+
+    @property
+    def key(self) -> str:
+        """The rule wherever it stands in the policy: `antispam.refuse_at`, or the check alone where there is none."""
+        return f"{self.check.value}.{self.rule.rpartition('.')[2]}" if self.rule else self.check.value
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A decision with its reasons, the decisive one first. policy_version: which policy decided."""
+    """A decision with its reasons, the decisive one first. policy_version: which policy decided.
+
+    strip: numbers of the MIME parts (`2.1`) that are taken out before delivery. subject_tag: put before the subject.
+    """
 
     action: Action
     reasons: tuple[Reason, ...] = ()
     policy_version: int = 0
+    strip: tuple[str, ...] = ()
+    subject_tag: str = ""
+
+
+def without(verdict: Verdict, rules: Collection[str], who: str) -> Verdict:
+    """Return what a verdict comes to without some rules (`Reason.key`). who: stands beside them as the exemption.
+
+    Nothing is taken out of a message that somebody has let go as it is.
+    """
+    reasons = [_bypassed(reason, who) if reason.key in rules else reason for reason in verdict.reasons]
+    reasons.sort(key=lambda reason: PRECEDENCE.index(reason.action))
+    action = reasons[0].action if reasons else verdict.action
+    bypassed = any(reason.key in rules for reason in verdict.reasons)
+    kept = action is Action.TAG and not bypassed
+    return replace(
+        verdict,
+        action=action,
+        reasons=tuple(reasons),
+        strip=verdict.strip if kept else (),
+        subject_tag=verdict.subject_tag if action is Action.TAG else "",
+    )
+
+
+def _bypassed(reason: Reason, who: str) -> Reason:
+    return replace(reason, action=Action.ACCEPT, change="", exemption=f"released by {who}")
+
+
+def verdict_facts(verdict: Verdict) -> dict[str, JsonValue]:
+    """Return a verdict as an event and the quarantine tell it; what is empty is left out of the reasons."""
+    facts: dict[str, JsonValue] = {
+        "action": verdict.action.value,
+        "reasons": [
+            {name: value for name, value in asdict(reason).items() if value not in ("", None)}
+            for reason in verdict.reasons
+        ],
+    }
+    if verdict.strip:
+        facts["strip"] = list(verdict.strip)
+    if verdict.subject_tag:
+        facts["subject_tag"] = verdict.subject_tag
+    return facts
 
 
 _REFUSALS = {
     CheckName.ANTIVIRUS: Reply(550, "5.7.1", "Message refused: malware found"),
+    CheckName.ANTISPAM: Reply(550, "5.7.1", "Message refused: classified as spam"),
+    CheckName.ATTACHMENTS: Reply(550, "5.7.1", "Message refused: an attachment is not allowed"),
     CheckName.SPF: Reply(550, "5.7.23", "Message refused: SPF validation failed"),
     CheckName.DKIM: Reply(550, "5.7.20", "Message refused: no passing DKIM signature found"),
     CheckName.DMARC: Reply(550, "5.7.1", "Message refused: DMARC policy of the author's domain"),
+    # RFC 7372 §3.3: the client's address has no confirmed name.
+    CheckName.IPREV: Reply(550, "5.7.25", "Message refused: reverse DNS validation failed"),
+    CheckName.ARC: Reply(550, "5.7.29", "Message refused: ARC validation failed"),
     CheckName.STRUCTURE: Reply(554, "5.6.0", "Message refused: malformed"),
+    CheckName.BRAKE: Reply(550, "5.7.1", "Message refused: this account sent too much spam"),
 }
 _DEFERRED = Reply(451, "4.7.1", "Message cannot be examined now, try again later")
 

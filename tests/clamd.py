@@ -7,6 +7,7 @@
 `EICAR` holds the bytes of the test file.
 """
 
+import signal
 from pathlib import Path
 
 from infra.local import clamd as local
@@ -17,12 +18,15 @@ SIGNATURE_NAME = local.SIGNATURE_NAME
 
 
 class Clamd:
-    """A clamd on a free port."""
+    """A clamd on a free port. socket, lines: see infra/local/clamd.py."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, socket: Path | None = None, lines: tuple[str, ...] = ()) -> None:
         (self.port,) = free_ports(1)
+        self.address = f"127.0.0.1:{self.port}"
         # A folder without signatures: only ours are loaded.
-        self._engine = local.Clamd(local.ClamdSettings(port=self.port, database=folder, log=folder / "clamd.log"))
+        self._engine = local.Clamd(
+            local.ClamdSettings(port=self.port, database=folder, log=folder / "clamd.log", socket=socket, lines=lines)
+        )
         self.is_up = False
 
     def start(self) -> None:
@@ -30,6 +34,14 @@ class Clamd:
         self._engine.start()
         self._engine.wait_ready()
         self.is_up = True
+
+    def hang(self) -> None:
+        """Stop it where it is: connections are taken by the kernel, and answered by nobody."""
+        self._engine.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End `hang`."""
+        self._engine.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once."""

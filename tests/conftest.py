@@ -8,6 +8,8 @@ import pytest
 from tests.clamd import Clamd
 from tests.rabbit import Rabbit
 from tests.redis import RedisServer
+from tests.rspamd import Rspamd
+from tests.spamd import Spamd
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +36,28 @@ def clamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clamd]:
         engine.kill()
 
 
+@pytest.fixture(scope="session")
+def rspamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rspamd]:
+    """One private Rspamd that asks nobody and learns nothing."""
+    engine = Rspamd(tmp_path_factory.mktemp("rspamd"))
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
+@pytest.fixture(scope="session")
+def spamd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spamd]:
+    """One private SpamAssassin daemon that asks nobody."""
+    engine = Spamd(tmp_path_factory.mktemp("spamd"))
+    engine.start()
+    try:
+        yield engine
+    finally:
+        engine.close()
+
+
 @pytest.fixture
 def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
     """One private Redis, empty; it starts in some 20 ms, so each test has its own."""
@@ -47,11 +71,12 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(autouse=True)
 def _engines_as_new(request: pytest.FixtureRequest) -> None:
-    """Begin each test that uses RabbitMQ with empty queues and streams, and each that uses clamd with one that runs."""
+    """Begin each test that uses RabbitMQ with empty queues and streams, and each with another engine that runs."""
     if "rabbit" in request.fixturenames:
         rabbit: Rabbit = request.getfixturevalue("rabbit")
         if not rabbit.is_up:  # a test that had killed it has failed
             rabbit.start()
         rabbit.purge()
-    if "clamd" in request.fixturenames and not request.getfixturevalue("clamd").is_up:
-        request.getfixturevalue("clamd").start()
+    for name in ("clamd", "rspamd", "spamd"):
+        if name in request.fixturenames and not request.getfixturevalue(name).is_up:
+            request.getfixturevalue(name).start()

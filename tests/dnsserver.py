@@ -100,7 +100,7 @@ class DnsServer:
         self._kept.clear()
 
     def fail(self, name: str, rdtype: str, fault: Fault) -> None:
-        """Answer this question with a fault, until heal(). The name "*" means every name."""
+        """Answer this question with a fault, until heal(). "*" means every name, "*.a.test" those below a.test."""
         self._faults[name.rstrip(".").lower(), rdtype] = fault
         self._kept.clear()
 
@@ -180,7 +180,7 @@ class DnsServer:
         assert isinstance(query, QueryMessage)
         key = (host(query.question[0].name), dns.rdatatype.to_text(query.question[0].rdtype))
         self._note(key, over_tcp=over_tcp)
-        fault = self._faults.get(key) or self._faults.get(("*", key[1]))
+        fault = self._fault(*key)
         if fault is not None:
             return self._faulty(fault, query, over_tcp=over_tcp)
         size = 65_535 if over_tcp else max(query.payload, 512)
@@ -188,6 +188,11 @@ class DnsServer:
         if not over_tcp and len(self._kept) < _MAX_KEPT_ANSWERS:
             self._kept[packet[2:]] = key, reply[2:]
         return reply
+
+    def _fault(self, name: str, rdtype: str) -> Fault | None:
+        labels = name.split(".")
+        wild = (".".join(["*", *labels[start:]]) for start in range(1, len(labels) + 1))
+        return next((self._faults[one, rdtype] for one in (name, *wild) if (one, rdtype) in self._faults), None)
 
     def _note(self, key: Key, *, over_tcp: bool) -> None:
         (self.tcp_queries if over_tcp else self.queries)[key] += 1

@@ -1,6 +1,6 @@
 """A whole gateway for tests: the four services as processes of their own, on a real RabbitMQ and a real clamd.
 
-    gateway = Gateway(folder, rabbit, clamd, nameserver="127.0.0.1:5300")
+    gateway = Gateway(folder, rabbit, clamd, nameserver="127.0.0.1:5300")     # rspamd=…: with an antispam engine, too
     await gateway.open({"sink.test": "smtp://127.0.0.1:2626"})       # publishes a policy, starts all, waits until ready
     await gateway.kill("content"); await gateway.start("content"); await gateway.ready()
     assert await gateway.stop("edge") == 0                            # SIGTERM
@@ -35,6 +35,7 @@ from shared.event import EventKind
 from shared.settings import FILE_VARIABLE, BrokerSettings, load_settings
 from tests.clamd import Clamd
 from tests.rabbit import Rabbit, in_thread
+from tests.rspamd import Rspamd
 
 SERVICES = ("console", "delivery", "content", "edge")
 _ROOT = Path(__file__).parents[1]
@@ -60,9 +61,12 @@ class _Running:
 class Gateway:
     """The services of one machine, each of which can be killed, stopped and started."""
 
-    def __init__(self, folder: Path, rabbit: Rabbit, clamd: Clamd, nameserver: str) -> None:
+    def __init__(
+        self, folder: Path, rabbit: Rabbit, clamd: Clamd, nameserver: str, rspamd: Rspamd | None = None
+    ) -> None:
         self.rabbit = rabbit
         self.clamd = clamd
+        self.rspamd = rspamd
         self._folder = folder
         self._nameserver = nameserver
         self.port, *health = free_ports(1 + len(SERVICES))
@@ -258,7 +262,7 @@ class Gateway:
     def _write_settings(self, content_workers: int, prefetch: int) -> None:
         own = {
             "edge": f'[listeners.mx]\naddress = "127.0.0.1"\nport = {self.port}\n',
-            "content": f"[clamd]\nport = {self.clamd.port}\n",
+            "content": f'[clamd]\naddresses = ["127.0.0.1:{self.clamd.port}"]\n{self._antispam}',
             "delivery": "",
             "console": f'[database]\nurl = "sqlite:///{self._folder / "console.sqlite"}"\n',
         }
@@ -271,6 +275,12 @@ class Gateway:
             path = self._settings_file(service)
             path.touch(mode=0o600)
             path.write_text(first.get(service, "") + self._common(service) + own[service], "utf-8")
+
+    @property
+    def _antispam(self) -> str:
+        if self.rspamd is None:
+            return '[antispam]\nengine = "none"\n'
+        return f'[antispam]\naddresses = ["127.0.0.1:{self.rspamd.port}"]\n'
 
     def _common(self, service: str) -> str:
         broker = self.rabbit.settings(service)

@@ -18,6 +18,7 @@ from infra.docker.authority import Authority
 
 SERVICE_UID = 10001
 ENGINE_UID = 999
+RSPAMD_UID = 11333
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,14 @@ HOLDERS = (
     Holder("content", SERVICE_UID, (("broker-password", "broker-content"), REDIS)),
     Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"), REDIS)),
     Holder(
-        "console", SERVICE_UID, (("broker-password", "broker-console"), REDIS, ("monitor-password", "broker-monitor"))
+        "console",
+        SERVICE_UID,
+        (
+            ("broker-password", "broker-console"),
+            REDIS,
+            ("monitor-password", "broker-monitor"),
+            ("rspamd-password", "rspamd"),
+        ),
     ),
     Holder(
         "installer",
@@ -52,6 +60,7 @@ HOLDERS = (
     ),
     Holder("rabbitmq", ENGINE_UID, (("admin-password", "broker-admin"),), ("rabbitmq", "localhost", "127.0.0.1")),
     Holder("redis", ENGINE_UID, (("password", "redis"),), needs_ca=False),
+    Holder("rspamd", RSPAMD_UID, needs_ca=False),
     Holder("postgres", ENGINE_UID, (("password", "database"),), needs_ca=False),
 )
 
@@ -119,8 +128,25 @@ def write_composed(volumes: Volumes) -> None:
         volumes.write(by_name["installer"], f"{stage}.toml", broker.encode())
     admin = f"default_user = gatepost-admin\ndefault_pass = {password(volumes.vault(), 'broker-admin')}\n"
     volumes.write(by_name["rabbitmq"], "admin.conf", admin.encode())
-    redis = f"requirepass {password(volumes.vault(), 'redis')}\n"
-    volumes.write(by_name["redis"], "password.conf", redis.encode())
+    write_redis_users(volumes, by_name["redis"])
+    write_rspamd(volumes, by_name["rspamd"])
+
+
+def write_redis_users(volumes: Volumes, holder: Holder) -> None:
+    """Write whom Redis knows: the stages, as its default user, and Rspamd, which may change no settings of it."""
+    stages = f"requirepass {password(volumes.vault(), 'redis')}\n"
+    # Its scripts name their keys in a form of their own: Redis cannot hold it to some keys.
+    rspamd = f"user rspamd on >{password(volumes.vault(), 'redis-rspamd')} resetchannels ~* +@all -@admin -@dangerous\n"
+    volumes.write(holder, "password.conf", (stages + rspamd).encode())
+
+
+def write_rspamd(volumes: Volumes, holder: Holder) -> None:
+    """Write what Rspamd's configuration includes: who may teach it, and where it keeps what it learned."""
+    own = password(volumes.vault(), "rspamd")
+    volumes.write(holder, "controller.inc", f'password = "{own}";\nenable_password = "{own}";\n'.encode())
+    user = f'username = "rspamd";\npassword = "{password(volumes.vault(), "redis-rspamd")}";\n'
+    # A database apart from what the stages count.
+    volumes.write(holder, "redis.inc", f'servers = "redis:6379";\ndb = "1";\n{user}'.encode())
 
 
 def write_edge_certificate(volumes: Volumes, authority: Authority, hostname: str, own: Path) -> None:

@@ -12,6 +12,7 @@ from infra.docker.install import add_monitor
 from infra.local.generate import Generated
 from infra.local.layout import Layout
 from infra.local.ports import is_listening
+from infra.local.rspamd import answers
 from services.console.actions.desk import ActionError, open_desk, os_user
 from services.console.actions.policies import active_policy, apply_policy
 from services.console.actions.status import Readiness, readiness
@@ -62,6 +63,12 @@ async def bring_up(layout: Layout, settings: Generated) -> None:
         _SERVICES_S,
         f"clamd did not come up; its log: {layout.logs}/clamd.log",
     )
+    if "rspamd" in settings.engines:
+        await _until(
+            lambda: asyncio.to_thread(answers, settings.rspamd.port),
+            _SERVICES_S,
+            f"Rspamd did not come up; its log: {layout.logs}/rspamd.log",
+        )
     await _until_ready(layout, settings, ("edge", "content", "delivery", "recorder"))
 
 

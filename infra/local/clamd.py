@@ -1,7 +1,7 @@
 """A private clamd on loopback, for `make run` and the tests (I/O: processes and files).
 
-Owns: one clamd on one TCP port, in the foreground, with the limits of infra/clamav/clamd.conf; root's runs as the user
-clamav.
+Owns: one clamd on one TCP port (and on a socket, if one is asked for), in the foreground, with the limits of
+infra/clamav/clamd.conf; root's runs as the user clamav.
 Input: `ClamdSettings`. Output: clamd's protocol. Without a complete database (main and daily) in the database folder it
 knows the EICAR test signature alone; `has_full_database` tells.
 On failure: ClamdFailed with the end of the log. `stop` and `kill` never raise.
@@ -41,11 +41,16 @@ class ClamdFailed(Exception):
 
 
 class ClamdSettings(Section):
-    """port: on 127.0.0.1. database: the folder of the host's signatures. log: None leaves it on the caller's output."""
+    """port: on 127.0.0.1. database: the folder of the host's signatures. log: None leaves it on the caller's output.
+
+    socket: a path below /tmp, where it listens, too. lines: of clamd.conf, in place of ours of the same name.
+    """
 
     port: int
     database: Path = Path("/var/lib/clamav")
     log: Path | None = None
+    socket: Path | None = None
+    lines: tuple[str, ...] = ()
 
     @property
     def has_full_database(self) -> bool:
@@ -111,6 +116,11 @@ class Clamd:
             self._process.wait(_STOP_S)
         self.kill()
 
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, while it runs."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it at once (kill -9)."""
         process, self._process = self._process, None
@@ -140,13 +150,17 @@ def _prepare_folder(settings: ClamdSettings) -> Path:
     temporary.mkdir()
     signatures.mkdir()
     (signatures / "gatepost-eicar.ndb").write_text(f"{SIGNATURE_NAME}:0:*:{EICAR.hex()}\n")
+    replaced = _CONTAINER_KEYS | {line.partition(" ")[0] for line in settings.lines}
     lines = [
         f"DatabaseDirectory {settings.database if settings.has_full_database else signatures}",
         f"TemporaryDirectory {temporary}",
         "TCPAddr 127.0.0.1",
         f"TCPSocket {settings.port}",
-        *(line for line in _LIMITS.read_text().splitlines() if line.partition(" ")[0] not in _CONTAINER_KEYS),
+        *(line for line in _LIMITS.read_text().splitlines() if line.partition(" ")[0] not in replaced),
+        *settings.lines,
     ]
+    if settings.socket is not None:
+        lines.append(f"LocalSocket {settings.socket}")
     if os.geteuid() == 0:
         lines.append(f"User {_USER}")
         owner = pwd.getpwnam(_USER)

@@ -24,6 +24,7 @@ from infra.docker.authority import Authority
 from infra.local.clamd import ClamdSettings
 from infra.local.layout import LOCAL, Layout
 from infra.local.rabbitmq import NodeSettings
+from infra.local.rspamd import RspamdSettings
 from infra.local.run_as import edge_rights, give_files
 from services.console.settings import ConsoleSettings
 from services.content.settings import ContentSettings
@@ -35,7 +36,7 @@ from shared.settings import load_settings
 HOSTNAME = "mx.gatepost.test"
 DKIM_SELECTOR = "demo"
 _SECRETS = (
-    *("admin_password", "monitor_password", "loop_key"),
+    *("admin_password", "monitor_password", "loop_key", "rspamd_password"),
     *("edge_password", "content_password", "delivery_password", "console_password"),
 )
 Table = dict[str, object]
@@ -47,10 +48,18 @@ class Generated:
 
     rabbitmq: NodeSettings
     clamd: ClamdSettings
+    rspamd: RspamdSettings
     edge: EdgeSettings
     content: ContentSettings
     delivery: DeliverySettings
     console: ConsoleSettings
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines to run here, the broker first; Rspamd only where content asks it."""
+        asked = self.content.antispam
+        asks_ours = asked.engine == "rspamd" and _address(self.rspamd.port) in asked.addresses
+        return ("rabbitmq", "clamd", *(["rspamd"] if asks_ours else []))
 
 
 def generate(layout: Layout) -> Generated:
@@ -69,17 +78,20 @@ def generate(layout: Layout) -> Generated:
         "database_url": f"sqlite:///{layout.database}",
         "policy_file": str(layout.policy_file),
     }
-    _write_settings(layout, "rabbitmq", values)
-    _write_settings(layout, "clamd", values)
+    for engine in ("rabbitmq", "clamd", "rspamd"):
+        _write_settings(layout, engine, values)
     rabbitmq = load_settings(NodeSettings, layout.settings_file("rabbitmq"), {})
     clamd = load_settings(ClamdSettings, layout.settings_file("clamd"), {})
+    rspamd = load_settings(RspamdSettings, layout.settings_file("rspamd"), {})
     values |= {
         "amqp_port": rabbitmq.amqp_port,
         "management_url": rabbitmq.management_url,
         "admin_user": rabbitmq.admin_user,
         "admin_password": rabbitmq.admin_password,
-        "clamd_port": clamd.port,
-        "clamd_address": f"127.0.0.1:{clamd.port}",
+        "clamd_address": _address(clamd.port),
+        "rspamd_address": _address(rspamd.port),
+        "rspamd_controller": _address(rspamd.controller_port),
+        "rspamd_password": rspamd.password,
     }
     for service in ("content", "delivery"):
         _write_settings(layout, service, values)
@@ -90,13 +102,14 @@ def generate(layout: Layout) -> Generated:
     if edge.run_as is not None and os.geteuid() == 0:
         give_files(layout, edge.run_as)
     health = {"edge": edge.health, "content": content.health, "delivery": delivery.health}
+    values |= _for_the_doctor(content)
     values |= {f"{service}_url": f"http://127.0.0.1:{there.port}" for service, there in health.items()}
     # The recorder's own port stands in its own file, perhaps changed there: first written, then known.
     _write_settings(layout, "console", values | {"recorder_url": "http://127.0.0.1:9104"})
     console = load_settings(ConsoleSettings, layout.settings_file("console"), {})
     _write_settings(layout, "console", values | {"recorder_url": f"http://127.0.0.1:{console.health.port}"})
     console = load_settings(ConsoleSettings, layout.settings_file("console"), {})
-    return Generated(rabbitmq, clamd, edge, content, delivery, console)
+    return Generated(rabbitmq, clamd, rspamd, edge, content, delivery, console)
 
 
 def merged(below: Mapping[str, object], above: Mapping[str, object]) -> Table:
@@ -112,6 +125,19 @@ def filled_in(template: str, values: Mapping[str, object]) -> str:
     """Return a template with its `$names` as TOML values (PURE). Raises KeyError for a name that has no value."""
     # JSON's strings and numbers are TOML's, too.
     return Template(template).substitute({name: json.dumps(value) for name, value in values.items()})
+
+
+def _for_the_doctor(content: ContentSettings) -> Table:
+    asked = content.antispam
+    return {
+        "doctor_clamd": content.clamd.addresses,
+        "doctor_icap": content.icap.url,
+        **{f"doctor_{engine}": asked.addresses if asked.engine == engine else [] for engine in ("rspamd", "spamd")},
+    }
+
+
+def _address(port: int) -> str:
+    return f"127.0.0.1:{port}"
 
 
 def _write_settings(

@@ -58,7 +58,7 @@ class Layout:
         return self.dns / "sender.test.key"
 
     def settings_file(self, program: str) -> Path:
-        """The settings of a program: edge, content, delivery, console, rabbitmq, clamd."""
+        """The settings of a program: edge, content, delivery, console, rabbitmq, clamd, rspamd."""
         return self.settings / f"{program}.toml"
 
     def make_folders(self) -> None:

@@ -19,6 +19,7 @@ from typing import IO
 
 from infra.local.foreground import run_until_told
 from infra.local.ports import is_listening
+from infra.local.process_tree import kill_tree
 from shared.settings import Section, read_private_toml
 
 # Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq; the script that it calls does not.
@@ -138,7 +139,7 @@ class Node:
                 if self._own_group:
                     os.killpg(process.pid, signal.SIGKILL)
                 else:
-                    _kill_tree(process.pid)
+                    kill_tree(process.pid)
             process.wait()
 
     def control(self, *arguments: str) -> str:
@@ -209,18 +210,6 @@ def _write_files(settings: NodeSettings) -> None:
     configuration = settings.data / "rabbitmq.conf"
     configuration.touch(mode=0o600)
     configuration.write_text(_CONFIGURATION.format(**settings.model_dump()))
-
-
-def _kill_tree(pid: int) -> None:
-    for child in _children(pid):
-        _kill_tree(child)
-    os.kill(pid, signal.SIGKILL)
-
-
-def _children(pid: int) -> list[int]:
-    with contextlib.suppress(OSError):
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return []
 
 
 def main() -> None:

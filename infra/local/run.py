@@ -60,7 +60,7 @@ async def _run(layout: Layout, settings: Generated) -> int:
 async def _manage(layout: Layout, settings: Generated, socket: Path, told: asyncio.Event) -> int:
     file = layout.data / "supervisord.conf"
     user = getpass.getuser() if os.geteuid() == 0 else None
-    file.write_text(configuration(layout, socket, programs(layout), user), encoding="utf-8")
+    file.write_text(configuration(layout, socket, programs(layout, settings.engines), user), encoding="utf-8")
     print(f"Starting the gateway; logs in {layout.logs}.", flush=True)
     manager = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "supervisor.supervisord", "-c", str(file)),
@@ -118,6 +118,8 @@ def _ports(settings: Generated) -> Iterable[tuple[str, int]]:
     node = settings.rabbitmq
     yield from (("AMQP", node.amqp_port), ("RabbitMQ console", node.management_port))
     yield from (("Erlang distribution", node.dist_port), ("epmd", node.epmd_port), ("clamd", settings.clamd.port))
+    if "rspamd" in settings.engines:
+        yield from (("Rspamd", settings.rspamd.port), ("Rspamd's controller", settings.rspamd.controller_port))
     for name, listener in settings.edge.listeners.items():
         yield f"listener {name}", listener.port
     services = {
@@ -140,6 +142,7 @@ def _where_everything_is(layout: Layout, settings: Generated) -> Iterator[str]:
         f"  SMTP on 127.0.0.1    {listeners}",
         f"  mailboxes            {layout.mail}/<domain>/<local part>/",
         f"  RabbitMQ console     {node.management_url}  user {node.admin_user}  password {node.admin_password}",
+        f"  engines              {_engines(settings)}",
         f"  settings             {layout.settings}",
         f"  logs                 {layout.logs}",
         f"  programs             .venv/bin/supervisorctl -c {layout.data}/supervisord.conf status",
@@ -156,6 +159,14 @@ def _where_everything_is(layout: Layout, settings: Generated) -> Iterator[str]:
         )
         yield "  (unsigned, but its SPF passes)   signed, forged and infected ones:   make demo"
     yield "Ctrl-C ends all of it."
+
+
+def _engines(settings: Generated) -> str:
+    told = f"clamd {settings.clamd.port}"
+    if "rspamd" in settings.engines:
+        told += f", Rspamd {settings.rspamd.port}"
+        told += " (learns)" if settings.rspamd.redis else " (learns nothing: no Redis is set in rspamd.toml)"
+    return told
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """The process manager's configuration (PURE): supervisord keeps the gateway's programs running.
 
 Output: the text of supervisord.conf. Programs start all at once, each waits for what it needs by itself; they end in
-the reverse of their order here, one after the other, so that the broker and clamd outlive the stages.
+the reverse of their order here, one after the other, so that the broker and the engines outlive the stages.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,17 +24,14 @@ class Program:
     environment: Mapping[str, str]
 
 
-def programs(layout: Layout) -> tuple[Program, ...]:
-    """Return the gateway's programs, the broker first."""
-    engines = (
-        Program(name, ("-m", f"infra.local.{name}", str(layout.settings_file(name))), {})
-        for name in ("rabbitmq", "clamd")
-    )
+def programs(layout: Layout, engines: Sequence[str]) -> tuple[Program, ...]:
+    """Return the gateway's programs. engines: modules of infra.local, the broker first."""
+    servers = (Program(name, ("-m", f"infra.local.{name}", str(layout.settings_file(name))), {}) for name in engines)
     services = (
         Program(name, ("-m", f"services.{name}"), {"GATEPOST_SETTINGS_FILE": str(layout.settings_file(name))})
         for name in ("console", "delivery", "content", "edge")
     )
-    return (*engines, *services)
+    return (*servers, *services)
 
 
 def configuration(layout: Layout, socket: Path, kept: tuple[Program, ...], user: str | None) -> str:

@@ -9,11 +9,14 @@ import signal
 
 import structlog
 
+from services.console.actions.desk import Desk
 from services.console.database import Database
+from services.console.dmarc.daily import DailyReports
 from services.console.recorder import Recorder
 from services.console.settings import ConsoleSettings
 from shared.broker.connect import Link
 from shared.broker.in_force import PolicyInForce
+from shared.dns.open import open_resolver
 from shared.gate import Gate
 from shared.health import HealthServer
 from shared.state.open import open_state
@@ -34,7 +37,11 @@ async def run(settings: ConsoleSettings) -> int:
     link = Link(settings.broker, "gatepost-console-recorder")
     recorder = Recorder(link, database)
     state = open_state(settings.redis) if settings.redis else None
-    gate = Gate(PolicyInForce(link), state)
+    policy = PolicyInForce(link)
+    gate = Gate(policy, state)
+    resolver = open_resolver(settings.dns)
+    desk = Desk(settings, database, "recorder")
+    reports = DailyReports(desk, resolver, lambda: policy.policy.dmarc_reports if policy.is_known else None)
     migrated = asyncio.Event()
     conditions = {
         "database": lambda: migrated.is_set() and recorder.database_works,
@@ -45,15 +52,25 @@ async def run(settings: ConsoleSettings) -> int:
     if state is not None:
         await state.start()
     await health.start()
+    reporting = asyncio.create_task(_report_when(migrated, reports), name="dmarc-reports")
     try:
         return await _record_until(stop, database, link, recorder, migrated)
     finally:
+        reporting.cancel()
+        await asyncio.gather(reporting, return_exceptions=True)
+        await desk.close()
+        await resolver.close()
         await recorder.close()
         await link.close()
         await health.close()
         if state is not None:
             await state.close()
         await database.close()
+
+
+async def _report_when(migrated: asyncio.Event, reports: DailyReports) -> None:
+    await migrated.wait()
+    await reports.run_for_ever()
 
 
 async def _record_until(

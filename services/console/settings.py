@@ -7,7 +7,7 @@ On failure: SettingsError naming the file, the key and what is wrong.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -64,12 +64,28 @@ class ServiceUrls(Section):
 
 
 class DoctorSettings(Section):
-    """What `gatepost doctor` looks at beside the rest. clamd: `host:port`, or the path of its socket."""
+    """What `gatepost doctor` looks at beside the rest: the engines that content asks, and files of this host.
 
-    clamd: str | None = None
+    clamd, rspamd, spamd: `host:port`, or the path of a socket. icap: `icap://host:1344/service`.
+    """
+
+    clamd: list[str] = Field([], max_length=32)
+    rspamd: list[str] = Field([], max_length=32)
+    spamd: list[str] = Field([], max_length=32)
+    icap: str = Field("", pattern="^(icap://.*)?$")
     policy_file: Path | None = None
     certificate_files: tuple[Path, ...] = ()
     disk_paths: tuple[Path, ...] = ()
+
+
+class LearningSettings(Section):
+    """The engine that `gatepost quarantine learn` teaches. address: `host:port` of Rspamd's controller, whose password
+    this is, or of a spamd that runs with --allow-tell.
+    """
+
+    engine: Literal["rspamd", "spamd"] = "rspamd"
+    address: str = "127.0.0.1:11334"
+    password: SecretStr | None = None
 
 
 class ConsoleSettings(ServiceSettings):
@@ -80,6 +96,7 @@ class ConsoleSettings(ServiceSettings):
     admin: AdminSettings | None = None
     services: ServiceUrls = ServiceUrls()
     doctor: DoctorSettings = DoctorSettings()
+    antispam: LearningSettings | None = None
 
 
 def settings_path(environ: Mapping[str, str] = os.environ) -> Path:

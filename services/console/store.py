@@ -1,6 +1,6 @@
 """Writing the trace and the quarantine (I/O: SQL).
 
-Owns: the three statements that write what came from RabbitMQ. Each may run twice with the same rows and change nothing.
+Owns: the statements that write what came from RabbitMQ. Each may run twice with the same rows and change nothing.
 Rows are tuples for a prepared statement, many in one call: six facts a message leave no time for objects.
 On failure: sqlalchemy.exc.SQLAlchemyError, and nothing of the transaction is written.
 """
@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.held import HeldMail
 from services.console.rows import EventRow, Summary, summaries_in_order
-from services.console.tables import events, messages, quarantine, unreadable
+from services.console.tables import dmarc_seen, events, messages, quarantine, unreadable
 
 Insert = sqlite.Insert | postgresql.Insert
 Row = tuple[object, ...]
+# uid, day, domain, facts.
+DmarcRow = tuple[str, int, str, str]
 
 
 class Store:
@@ -32,6 +34,7 @@ class Store:
         self._messages = _sql(_merge(make(messages)), dialect)
         self._quarantine = _sql(_hold(make(quarantine)), dialect)
         self._unreadable = _sql(make(unreadable).on_conflict_do_nothing(), dialect)
+        self._dmarc = _sql(make(dmarc_seen).on_conflict_do_nothing(), dialect)
 
     async def write_events(
         self, connection: AsyncConnection, rows: Sequence[EventRow], summaries: dict[str, Summary]
@@ -44,6 +47,10 @@ class Store:
     async def write_held(self, connection: AsyncConnection, mails: Sequence[HeldMail]) -> None:
         """Write mail into the quarantine. What comes again after its release is held again: none is ever dropped."""
         await _many(connection, self._quarantine, [astuple(mail) for mail in mails])
+
+    async def write_dmarc(self, connection: AsyncConnection, rows: Sequence[DmarcRow]) -> None:
+        """Write what reports to domain owners are made of."""
+        await _many(connection, self._dmarc, rows)
 
     async def write_unreadable(self, connection: AsyncConnection, row: Row) -> None:
         """Write what has no other place. row: digest, queue, cause, headers, body, stored_at."""

@@ -80,6 +80,27 @@ unreadable = Table(
     Column("stored_at", Double, nullable=False),
 )
 
+# What content saw of DMARC, until it is reported (shared.dmarc_seen). day: days since 1970, UTC. domain: of the record.
+dmarc_seen = Table(
+    "dmarc_seen",
+    metadata,
+    Column("uid", String(40), primary_key=True),
+    Column("day", Integer, nullable=False),
+    Column("domain", String(255), nullable=False),
+    Column("facts", Text, nullable=False),
+    Index("dmarc_seen_by_day", "day", "domain"),
+)
+
+# Which reports were sent. sent_to: empty where nobody wanted it, or may have it.
+dmarc_reports = Table(
+    "dmarc_reports",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", String(255), primary_key=True),
+    Column("sent_to", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
 policy_history = Table(
     "policy_history",
     metadata,

@@ -11,12 +11,17 @@ from collections.abc import Callable
 
 import structlog
 
+from services.content.authenticity import Authenticator
+from services.content.brake import Brake
 from services.content.carry_out import CarryOut
 from services.content.consumer import MailConsumer, Parts
 from services.content.conversation import Conversation
-from services.content.engines.clamd import ClamdEngine
-from services.content.examine import Examiner
+from services.content.engines.antivirus import open_antivirus
+from services.content.engines.spam_engines import open_antispam
+from services.content.examine import Engines, Examiner
 from services.content.heartbeat import beat_for_ever
+from services.content.inspector import Inspector
+from services.content.lag import watch_lag
 from services.content.settings import ContentSettings
 from shared.broker.connect import Link
 from shared.broker.consume import Consumer, ReplyQueue
@@ -25,7 +30,9 @@ from shared.broker.in_force import PolicyInForce
 from shared.broker.publish import Publisher
 from shared.broker.topology import Exchange, Queue
 from shared.dns.open import open_resolver
+from shared.dns.patience import Patience
 from shared.event import Stage
+from shared.state.open import open_state
 
 _log = structlog.get_logger()
 # A large message may have 100 MB; a suspect one may kill its worker, and shall take no other along.
@@ -50,15 +57,29 @@ class ContentWorker:
         said_key = secrets.token_hex(8)
         conversation = self._conversation = Conversation(publisher, said_key)
         ReplyQueue(self._consuming, "content", Exchange.SAID, said_key, conversation.on_said)
-        self._engine = ClamdEngine(settings.clamd.address, settings.clamd.port, settings.clamd.sessions)
         self._resolver = open_resolver(settings.dns)
+        self._state = open_state(settings.redis)
+        self._antivirus = open_antivirus(settings.clamd, settings.icap)
+        self._antispam = open_antispam(settings.antispam, settings.hostname)
+        self._inspector = Inspector(settings.isolation)
+        brake = Brake(self._state)
+        # docs/adr/2-slow-dns.md: senders with slow DNS hold half of the places at most, and the others go on.
+        slow = max(settings.prefetch // 2, 1)
+        engines = Engines(
+            antivirus=self._antivirus,
+            antispam=self._antispam,
+            inspector=self._inspector,
+            authenticator=Authenticator(Patience(self._resolver, slow), settings.hostname),
+            brake=brake,
+        )
         parts = Parts(
             publisher=publisher,
             events=self._events,
             policy=self._policy,
             conversation=conversation,
-            examiner=Examiner(self._engine, self._resolver, settings.hostname),
-            carry_out=CarryOut(publisher, self._events),
+            examiner=Examiner(engines),
+            brake=brake,
+            carry_out=CarryOut(publisher, self._events, settings.hostname),
         )
         prefetches = {
             Queue.CONTENT: settings.prefetch,
@@ -84,7 +105,10 @@ class ContentWorker:
         """Work until `stop` is set, then drain."""
         self._publishing.start()
         self._events.start()
+        await self._state.start()
+        await self._inspector.start()
         tasks = [asyncio.create_task(self._start_consuming()), asyncio.create_task(self._watch())]
+        tasks.append(asyncio.create_task(watch_lag()))
         tasks.append(
             asyncio.create_task(beat_for_ever(self._publisher, self._conversation.said_key, lambda: self.can_judge))
         )
@@ -116,8 +140,10 @@ class ContentWorker:
         self._on_ready(False)
         await asyncio.gather(*(consumer.drain(DRAIN_S) for consumer in self._consumers))
         await self._events.close()
-        with contextlib.suppress(Exception):
-            await self._engine.close()
+        for engine in (self._antivirus, self._antispam, self._inspector, self._state):
+            if engine is not None:
+                with contextlib.suppress(Exception):
+                    await engine.close()
         await self._consuming.close()
         await self._publishing.close()
         await self._resolver.close()

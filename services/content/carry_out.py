@@ -1,53 +1,73 @@
 """Carrying a verdict out (I/O over the broker): to delivery, quarantine or the retry ladder.
 
-Owns: which recipients' copy goes where. Input: the examined message and a verdict per domain.
+Owns: which recipients' copy goes where, and in which form: quarantine and the ladder keep the exact bytes.
+Input: the examined message and a verdict per domain.
 On failure: PublishError; nothing was acked, so the message comes again, and with it at worst a duplicate.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from services.content.headers import tag_field
+from services.content.mark import marked_message
 from shared.broker.ports import EventsPort, MailPublisher
 from shared.broker.topology import CONTENT_RUNGS_S, Exchange, Key, Queue, retry_queue
 from shared.envelope import Envelope, Proof, Recipient
 from shared.event import EventKind
 from shared.policy import Policy
-from shared.verdict import Action, Verdict
+from shared.verdict import Action, CheckName, Reason, Verdict
 from shared.wire import MAIL_TYPE, QuarantineNote, mail_headers
+
+# Larger messages are put together in a thread, so that the event loop answers meanwhile.
+_THREAD_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A message after all checks. original: as it came. marked: with our results on top. proved: why its sender is."""
+    """A message after all checks. message: as it came. results: of our Authentication-Results, empty for none.
+
+    proved: why its sender is proved.
+    """
 
     envelope: Envelope
-    original: bytes
-    marked: bytes
+    message: bytes
+    results: str
     proved: Proof | None
 
 
 class CarryOut:
-    """The last step of a message in content."""
+    """The last step of a message in content. authserv_id: our name in Authentication-Results."""
 
-    def __init__(self, publisher: MailPublisher, events: EventsPort) -> None:
+    def __init__(self, publisher: MailPublisher, events: EventsPort, authserv_id: str) -> None:
         self._publisher = publisher
         self._events = events
+        self._authserv_id = authserv_id
 
     async def __call__(self, examined: Examined, verdicts: Mapping[str, Verdict], policy: Policy) -> None:
         """Hand each group of recipients on, each with a confirm. Raises PublishError."""
         for verdict, recipients in _groups(examined.envelope, verdicts):
-            envelope = replace(examined.envelope, recipients=recipients, verdict=verdict, proved=examined.proved)
+            envelope = replace(
+                examined.envelope,
+                recipients=recipients,
+                verdict=verdict,
+                proved=examined.proved,
+                results=examined.results,
+                bypass=(),
+            )
             match verdict.action:
                 case Action.ACCEPT | Action.TAG:
-                    await self._deliver(envelope, tag_field(verdict) + examined.marked)
+                    if verdict.strip:
+                        # First the whole one, so that nothing is lost if the other does not get through.
+                        await self.quarantine(envelope, examined.message, _note("stripped", _stripping(verdict)))
+                    await self._deliver(envelope, examined.message, policy)
                 case Action.QUARANTINE | Action.REFUSE:
-                    reason = verdict.reasons[0]
-                    note = QuarantineNote(verdict.action.value, reason.evidence, reason.check.value)
-                    await self.quarantine(envelope, examined.marked, note)
+                    note = _note(verdict.action.value, verdict.reasons[0])
+                    await self.quarantine(envelope, examined.message, note)
                 case Action.DEFER:
-                    await self._again_later(envelope, examined.original, policy)
+                    await self._again_later(
+                        replace(examined.envelope, recipients=recipients), verdict, examined, policy
+                    )
 
     async def quarantine(self, envelope: Envelope, message: bytes, note: QuarantineNote) -> None:
         """Store a message in quarantine. Raises PublishError."""
@@ -61,24 +81,30 @@ class CarryOut:
             recipients=_addresses(envelope),
         )
 
-    async def _deliver(self, envelope: Envelope, message: bytes) -> None:
-        envelope = replace(envelope, size_bytes=len(message))
-        await self._publish(Exchange.DELIVERY, Key.DELIVERY, envelope, message)
+    async def _deliver(self, envelope: Envelope, message: bytes, policy: Policy) -> None:
+        if len(message) > _THREAD_BYTES:
+            marked = await asyncio.to_thread(marked_message, envelope, message, self._authserv_id, policy)
+        else:
+            marked = marked_message(envelope, message, self._authserv_id, policy)
+        # From here on the message itself bears the results.
+        envelope = replace(envelope, size_bytes=len(marked), results="")
+        await self._publish(Exchange.DELIVERY, Key.DELIVERY, envelope, marked)
         self._events.tell(envelope.id, EventKind.QUEUED, to="delivery", recipients=_addresses(envelope))
 
-    async def _again_later(self, envelope: Envelope, message: bytes, policy: Policy) -> None:
+    async def _again_later(self, envelope: Envelope, verdict: Verdict, examined: Examined, policy: Policy) -> None:
         now = time.time()
         attempts = envelope.retry.attempts + 1
-        reason = envelope.verdict.reasons[0].evidence if envelope.verdict and envelope.verdict.reasons else ""
+        reason = verdict.reasons[0].evidence if verdict.reasons else ""
         if now - envelope.received_at > policy.retry.lifetime_s:
             note = QuarantineNote("undecided", f"No check came to a result in time. {reason}")
-            await self.quarantine(envelope, message, note)
+            held = replace(envelope, verdict=verdict, proved=examined.proved, results=examined.results)
+            await self.quarantine(held, examined.message, note)
             return
         # One rung further each time; the last one repeats.
         wait_s = CONTENT_RUNGS_S[min(attempts, len(CONTENT_RUNGS_S)) - 1]
         retry = replace(envelope.retry, attempts=attempts, not_before=now + wait_s, last_reply=reason)
         rung = retry_queue(Queue.CONTENT, wait_s)
-        await self._publish(Exchange.CONTENT_RETRY, rung, replace(envelope, retry=retry, verdict=None), message)
+        await self._publish(Exchange.CONTENT_RETRY, rung, replace(envelope, retry=retry), examined.message)
         self._events.tell(envelope.id, EventKind.RETRY, attempts=attempts, not_before=retry.not_before, reason=reason)
 
     async def _publish(
@@ -92,6 +118,15 @@ class CarryOut:
             message_type=MAIL_TYPE,
             message_id=envelope.id,
         )
+
+
+def _note(reason: str, decisive: Reason) -> QuarantineNote:
+    return QuarantineNote(reason, decisive.evidence, decisive.check.value)
+
+
+def _stripping(verdict: Verdict) -> Reason:
+    """Return the reason for which parts are taken out: the first that asks for a tag and speaks of attachments."""
+    return next((one for one in verdict.reasons if one.check is CheckName.ATTACHMENTS), verdict.reasons[0])
 
 
 def _groups(envelope: Envelope, verdicts: Mapping[str, Verdict]) -> list[tuple[Verdict, tuple[Recipient, ...]]]:

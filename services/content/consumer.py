@@ -13,18 +13,22 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import Counter, Histogram
 
+from services.content.brake import Brake
 from services.content.carry_out import CarryOut, Examined
 from services.content.conversation import STILL_WAITING, Conversation
 from services.content.decide import common_verdict, decide
+from services.content.dmarc_facts import dmarc_seen
 from services.content.examine import Examination, Examiner
+from services.content.rulebook import RuleBook
 from shared.broker.consume import Delivery
 from shared.broker.events import EventSender
 from shared.broker.in_force import PolicyInForce
 from shared.broker.publish import Publisher
 from shared.broker.topology import SUSPECT_AFTER_REDELIVERIES, Exchange, Key, Queue, content_key
+from shared.dmarc_seen import seen_facts
 from shared.envelope import Envelope
 from shared.event import EventKind
-from shared.verdict import Verdict, reply_to
+from shared.verdict import Verdict, reply_to, verdict_facts
 from shared.wire import (
     MAIL_TYPE,
     QUARANTINE,
@@ -54,7 +58,22 @@ class Parts:
     policy: PolicyInForce
     conversation: Conversation
     examiner: Examiner
+    brake: Brake
     carry_out: CarryOut
+
+
+class Books:
+    """The rule book of the policy in force, made anew when that changes."""
+
+    def __init__(self, policy: PolicyInForce) -> None:
+        self._policy = policy
+        self._book: RuleBook | None = None
+
+    def current(self) -> RuleBook:
+        """Return it."""
+        if self._book is None or self._book.policy is not self._policy.policy:
+            self._book = RuleBook(self._policy.policy, self._policy.version)
+        return self._book
 
 
 class MailConsumer:
@@ -62,6 +81,7 @@ class MailConsumer:
 
     def __init__(self, parts: Parts, queue: Queue) -> None:
         self._parts = parts
+        self._books = Books(parts.policy)
         self._suspects = queue is Queue.CONTENT_SUSPECT
         self._ordinary = queue is Queue.CONTENT
 
@@ -98,13 +118,18 @@ class MailConsumer:
             if said != STILL_WAITING:
                 edge = None
         began = time.perf_counter()
-        policy, version = parts.policy.policy, parts.policy.version
-        examination = await parts.examiner.examine(envelope, delivery.body, policy)
-        verdicts = decide(examination.findings, policy, version, (r.domain for r in envelope.recipients))
+        book = self._books.current()
+        examination = await parts.examiner.examine(envelope, delivery.body, book)
+        verdicts = decide(examination.findings, book, envelope, examination.mail)
         answer = common_verdict(verdicts)
         took_s = time.perf_counter() - began
         _took.observe(took_s)
-        self._tell(envelope, examination, verdicts, version, took_s)
+        self._tell(envelope, examination, verdicts, book.version, took_s)
+        if book.policy.dmarc_reports.enabled:
+            for seen in dmarc_seen(envelope, examination.authenticity, verdicts):
+                parts.events.tell(envelope.id, EventKind.DMARC_SEEN, **seen_facts(seen))
+        if not delivery.redelivered:
+            await parts.brake.count(envelope, verdicts.values(), book.policy.brake)
         if edge is not None:
             said = await self._answer(envelope, edge, answer)
             if said >= 400:
@@ -113,8 +138,8 @@ class MailConsumer:
         if delivery.stale:
             # It comes again, to be carried out then: twice would be a duplicate.
             return
-        examined = Examined(envelope, delivery.body, examination.marked, examination.proved)
-        await parts.carry_out(examined, verdicts, policy)
+        examined = Examined(envelope, delivery.body, examination.results, examination.proved)
+        await parts.carry_out(examined, verdicts, book.policy)
         await delivery.ack()
 
     async def _answer(self, envelope: Envelope, edge: ReplyTo, answer: Verdict) -> int:
@@ -148,6 +173,7 @@ class MailConsumer:
                     "check": finding.check.value,
                     "result": finding.result,
                     "evidence": finding.evidence,
+                    "input": finding.input,
                 }
                 for finding in examination.findings
             ],
@@ -155,7 +181,7 @@ class MailConsumer:
         tell(
             envelope.id,
             EventKind.JUDGED,
-            verdicts={domain: _verdict_fact(verdict) for domain, verdict in verdicts.items()},
+            verdicts={domain: verdict_facts(verdict) for domain, verdict in verdicts.items()},
             policy_version=version,
             took_ms=round(took_s * 1000, 2),
         )
@@ -185,18 +211,3 @@ class MailConsumer:
             message_type=delivery.message_type or "",
         )
         await delivery.ack()
-
-
-def _verdict_fact(verdict: Verdict) -> dict[str, object]:
-    return {
-        "action": verdict.action.value,
-        "reasons": [
-            {
-                "check": reason.check.value,
-                "result": reason.result,
-                "action": reason.action.value,
-                "evidence": reason.evidence,
-            }
-            for reason in verdict.reasons
-        ],
-    }

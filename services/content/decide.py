@@ -1,23 +1,33 @@
 """From findings and policy to a verdict with ordered reasons (PURE).
 
-Input: findings of all checks, the policy. Output: a verdict per recipient domain; and what the client is told of them.
+Input: findings of all checks, the rules of each recipient domain. Output: a verdict per recipient domain; and what the
+client is told of them.
 What is unsure defers. It never accepts, and it does not hide a certain refusal.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from services.content.auth.arc_result import ArcResult
 from services.content.finding import Finding
-from shared.policy import CheckRules, Checks, Policy
-from shared.verdict import Action, Reason, Verdict
+from services.content.rulebook import RuleBook, Rules
+from services.content.weigh.antispam import weigh_antispam
+from services.content.weigh.attachments import weigh_attachments
+from services.content.weigh.dmarc import weigh_dmarc
+from services.content.weigh.plain import weigh_plain
+from services.content.weigh.weighed import Weighed
+from shared.envelope import Envelope
+from shared.policy import Policy
+from shared.policy.exemption import Exemption, Mail
+from shared.verdict import PRECEDENCE, Action, CheckName, Verdict, without
 
-# Which action decides where several checks ask for different ones. A certain refusal needs no further engine;
-# but what no engine could judge is neither stored in quarantine nor let through: it may yet be refused.
-_PRECEDENCE = (Action.REFUSE, Action.DEFER, Action.QUARANTINE, Action.TAG, Action.ACCEPT)
 
-
-def decide(findings: Sequence[Finding], policy: Policy, version: int, domains: Iterable[str]) -> dict[str, Verdict]:
-    """Return the verdict for each recipient domain, its decisive reason first."""
-    return {domain: _verdict(findings, policy.checks_of(domain), version) for domain in sorted(set(domains))}
+def decide(findings: Sequence[Finding], book: RuleBook, envelope: Envelope, mail: Mail) -> dict[str, Verdict]:
+    """Return the verdict for each recipient domain, its decisive reason first. mail: what exemptions ask of it."""
+    return {
+        domain: _verdict(findings, book, rules, _exemptions(book.policy, mail, domain), envelope)
+        for domain, rules in sorted(book.rules(envelope).items())
+    }
 
 
 def common_verdict(verdicts: Mapping[str, Verdict]) -> Verdict:
@@ -34,25 +44,58 @@ def _answer_class(action: Action) -> Action:
     return action if action in (Action.REFUSE, Action.DEFER) else Action.ACCEPT
 
 
-def _verdict(findings: Sequence[Finding], checks: Checks, version: int) -> Verdict:
-    reasons = [
-        Reason(finding.check, finding.result, _action(finding, rules), finding.evidence)
+def _verdict(
+    findings: Sequence[Finding], book: RuleBook, rules: Rules, exemptions: Sequence[Exemption], envelope: Envelope
+) -> Verdict:
+    weighed = [
+        _exempted(one, exemptions)
         for finding in findings
-        if (rules := _rules(finding, checks)).enabled
+        if finding.check is CheckName.BRAKE or rules.of(finding.check).enabled
+        for one in _weigh(finding, findings, rules, book.policy)
     ]
-    reasons.sort(key=lambda reason: _PRECEDENCE.index(reason.action))
-    return Verdict(reasons[0].action if reasons else Action.ACCEPT, tuple(reasons), version)
+    weighed.sort(key=lambda one: PRECEDENCE.index(one.reason.action))
+    action = weighed[0].reason.action if weighed else Action.ACCEPT
+    delivered = action in (Action.ACCEPT, Action.TAG)
+    verdict = Verdict(
+        action,
+        tuple(one.reason for one in weighed),
+        book.version,
+        strip=tuple(sorted({number for one in weighed for number in one.strip})) if delivered else (),
+        subject_tag=next((one.subject_tag for one in weighed if one.subject_tag), "") if delivered else "",
+    )
+    return without(verdict, envelope.bypass, envelope.released_by) if envelope.bypass else verdict
 
 
-def _rules(finding: Finding, checks: Checks) -> CheckRules:
-    rules: CheckRules = getattr(checks, finding.check.value)
-    return rules
+def _weigh(finding: Finding, findings: Sequence[Finding], rules: Rules, policy: Policy) -> list[Weighed]:
+    match finding.check:
+        case CheckName.BRAKE:
+            return weigh_plain(finding, policy.brake, "brake")
+        case _ if finding.unsure:
+            return weigh_plain(finding, rules.of(finding.check), "")
+        case CheckName.ANTISPAM:
+            return weigh_antispam(finding, rules.checks.antispam, rules.scopes[finding.check])
+        case CheckName.ATTACHMENTS:
+            return weigh_attachments(finding, rules.checks.attachments, rules.scopes[finding.check])
+        case CheckName.DMARC:
+            return weigh_dmarc(finding, _arc(findings), rules)
+        case _:
+            return weigh_plain(finding, rules.of(finding.check), f"{rules.scopes[finding.check]}.{finding.check}")
 
 
-def _action(finding: Finding, rules: CheckRules) -> Action:
-    if finding.unsure:
-        return Action.DEFER
-    if not finding.rule:
-        return Action.ACCEPT
-    action: Action = getattr(rules, finding.rule)
-    return action
+def _arc(findings: Iterable[Finding]) -> ArcResult | None:
+    return next((one.detail for one in findings if isinstance(one.detail, ArcResult)), None)
+
+
+def _exemptions(policy: Policy, mail: Mail, domain: str) -> list[Exemption]:
+    return [exemption for exemption in policy.exemptions if exemption.fits(mail, domain)]
+
+
+def _exempted(weighed: Weighed, exemptions: Sequence[Exemption]) -> Weighed:
+    reason = weighed.reason
+    if reason.action is Action.ACCEPT and not weighed.strip:
+        return weighed
+    found = next((exemption for exemption in exemptions if reason.check in exemption.checks), None)
+    if found is None:
+        return weighed
+    exempt = f"{found.name}: {found.reason}"
+    return Weighed(replace(reason, action=Action.ACCEPT, change="", exemption=exempt))

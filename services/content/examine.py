@@ -1,134 +1,167 @@
-"""Examining a message: all checks, side by side, within the time there is (I/O through engine and resolver).
+"""Examining a message: all checks, side by side, within the time there is (I/O through engines, resolver, processes).
 
-Input: envelope, message bytes, policy. Output: `Examination`, with a finding of every check that applies.
+Input: envelope, message bytes, the rules of its recipients' domains. Output: `Examination`, with a finding of every
+check that applies.
 On failure: a check that is not done in time, or dies, is unsure; the decision then defers.
 """
 
 import asyncio
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
-from services.content.auth.proof import proved_by
-from services.content.auth.results import AuthResult, authentication_results
+from services.content.authenticity import Authenticator, Authenticity
+from services.content.brake import Brake
+from services.content.checks.antispam import check_antispam
 from services.content.checks.antivirus import Engine, check_antivirus
-from services.content.checks.dkim import check_dkim, dkim_finding
-from services.content.checks.dmarc import check_dmarc, dmarc_finding
-from services.content.checks.spf import spf_finding
-from services.content.checks.structure import check_structure
+from services.content.checks.attachments import attachments_finding
+from services.content.checks.structure import structure_finding
 from services.content.finding import Finding, unsure
-from services.content.headers import results_field, without_forged_results
+from services.content.mime.inspection import Inspection
+from services.content.rulebook import RuleBook, Rules
+from services.content.spam import SpamEngine, SpamRequest
 from shared.auth.message import Message, split_message
-from shared.auth.spf_check import check_spf
-from shared.dns.answer import Resolver
-from shared.dns.replay import replay
 from shared.envelope import Direction, Envelope, Proof
-from shared.policy import Checks, Policy
-from shared.verdict import Action, CheckName
+from shared.policy import Policy
+from shared.policy.content import InspectionRules
+from shared.policy.exemption import Mail
+from shared.verdict import CheckName
 
 _log = structlog.get_logger()
 # DESIGN §4: content judges within 12 s, so that edge's 20 s hold.
 TIME_LIMIT_S = 12.0
+# Of these, what authentication may take, of which DNS may take 6 s (shared/dns/patience.py); the antispam engine is asked
+# afterwards, with what came of it.
+AUTHENTICITY_LIMIT_S = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """All findings; the message with our results on top; and why its sender is proved, if it is."""
+    """All findings; what our Authentication-Results say (empty: none); why its sender is proved, if it is.
+
+    mail: what exemptions ask of it. authenticity: what reports to domain owners are made of.
+    """
 
     findings: tuple[Finding, ...]
-    marked: bytes
+    results: str
     proved: Proof | None
+    mail: Mail
+    authenticity: Authenticity
+
+
+class Inspector(Protocol):
+    """What looks into a message's parts."""
+
+    async def inspect(self, data: bytes, message: Message, rules: InspectionRules) -> Inspection:
+        """Return what is in a message. Raises where no examination is possible now."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Authenticity:
-    """What SPF, DKIM and DMARC say together. fields: resinfo of Authentication-Results."""
+class Engines:
+    """What examines. antispam: None where this host has none."""
 
-    findings: tuple[Finding, ...] = ()
-    fields: tuple[str, ...] = ()
-    proved: Proof | None = None
+    antivirus: Engine
+    antispam: SpamEngine | None
+    inspector: Inspector
+    authenticator: Authenticator
+    brake: Brake
 
 
 class Examiner:
-    """Runs the checks of one worker. authserv_id: our name in Authentication-Results."""
+    """Runs the checks of one worker."""
 
-    def __init__(
-        self, engine: Engine, resolver: Resolver, authserv_id: str, *, time_limit_s: float = TIME_LIMIT_S
-    ) -> None:
-        self._engine = engine
-        self._resolver = resolver
-        self._authserv_id = authserv_id
+    def __init__(self, engines: Engines, *, time_limit_s: float = TIME_LIMIT_S) -> None:
+        self._engines = engines
         self._time_limit_s = time_limit_s
 
-    async def examine(self, envelope: Envelope, data: bytes, policy: Policy) -> Examination:
+    async def examine(self, envelope: Envelope, data: bytes, book: RuleBook) -> Examination:
         """Return what all checks that apply saw. Raises nothing but cancellation."""
         deadline = asyncio.get_running_loop().time() + self._time_limit_s
-        rules = [policy.checks_of(domain) for domain in {recipient.domain for recipient in envelope.recipients}]
+        rules = book.rules(envelope).values()
         message = split_message(data)
-        findings: list[Finding] = []
-        scan: asyncio.Task[Finding] | None = None
-        if any(checks.antivirus.enabled for checks in rules):
-            # Begun first: clamd works on it while this process verifies signatures.
-            scan = asyncio.create_task(self._antivirus(data, deadline))
-        try:
-            findings.append(check_structure(message))
-            authenticity = _Authenticity()
+        authenticity = Authenticity()
+        async with asyncio.TaskGroup() as group:
+            # Begun first: the engines work on it while this process verifies signatures.
+            scan = None
+            if _is_on(rules, CheckName.ANTIVIRUS):
+                scan = group.create_task(self._bounded(CheckName.ANTIVIRUS, self._antivirus(data), deadline))
+            parts = group.create_task(self._inspect(data, message, book.policy, deadline))
             if envelope.direction is Direction.INBOUND:
-                authenticity = await self._authenticity(envelope, message, rules, deadline)
-                findings.extend(authenticity.findings)
-            if scan is not None:
-                findings.append(await scan)
-        finally:
-            if scan is not None:
-                scan.cancel()
-        marked, _ = without_forged_results(data, self._authserv_id)
-        if envelope.direction is Direction.INBOUND:
-            marked = results_field(self._authserv_id, authenticity.fields) + marked
-        return Examination(tuple(findings), marked, envelope.proved or authenticity.proved)
+                authenticity = await self._authenticity(envelope, message, book, deadline)
+            spam = None
+            if _is_on(rules, CheckName.ANTISPAM):
+                request = SpamRequest(envelope, data, authenticity.spf, authenticity.dkim, authenticity.dmarc)
+                asked = check_antispam(self._engines.antispam, request)
+                spam = await self._bounded(CheckName.ANTISPAM, asked, deadline)
+            brake = await self._engines.brake.finding(envelope, book.policy.brake)
+        found = [*parts.result(), *authenticity.findings, scan.result() if scan else None, spam, brake]
+        proved = envelope.proved or authenticity.proved
+        return Examination(
+            tuple(finding for finding in found if finding is not None),
+            authenticity.results,
+            proved,
+            _mail(envelope, proved, authenticity.client_name),
+            authenticity,
+        )
+
+    async def _antivirus(self, data: bytes) -> Finding:
+        return await check_antivirus(self._engines.antivirus, data)
+
+    async def _inspect(self, data: bytes, message: Message, policy: Policy, deadline: float) -> list[Finding]:
+        checks = (CheckName.STRUCTURE, CheckName.ATTACHMENTS)
+        try:
+            async with asyncio.timeout_at(deadline):
+                inspection = await self._engines.inspector.inspect(data, message, policy.inspection)
+            return [structure_finding(message, inspection), attachments_finding(inspection)]
+        except TimeoutError:
+            return [
+                unsure(check, "timeout", "The examination of its parts came to no end in time.") for check in checks
+            ]
+        except Exception:  # a defect here must hold the message, not lose or pass it
+            _log.exception("check-failed", check=CheckName.STRUCTURE.value)
+            return [unsure(check, "error", "The examination of its parts failed.") for check in checks]
 
     async def _authenticity(
-        self, envelope: Envelope, message: Message, rules: list[Checks], deadline: float
-    ) -> _Authenticity:
-        """SPF, DKIM and DMARC, or three findings that say that they came to no end."""
+        self, envelope: Envelope, message: Message, book: RuleBook, deadline: float
+    ) -> Authenticity:
+        """What SPF, DKIM, DMARC, ARC and iprev say, or findings that say that they came to no end."""
+        authenticator = self._engines.authenticator
+        limit = min(deadline, asyncio.get_running_loop().time() + AUTHENTICITY_LIMIT_S)
+        acting = frozenset[CheckName]().union(*(rules.acting for rules in book.rules(envelope).values()))
         try:
-            async with asyncio.timeout_at(deadline):
-                return await self._authenticate(envelope, message, rules)
+            async with asyncio.timeout_at(limit):
+                every = book.policy.dmarc_reports.enabled
+                return await authenticator.authenticate(envelope, message, acting, every=every)
         except TimeoutError:
-            cause = "DNS gave no answer in time."
+            return authenticator.without_result("DNS gave no answer in time.", acting)
         except Exception:  # a defect here must hold the message, not lose or pass it
             _log.exception("check-failed", check="authenticity", id=envelope.id)
-            cause = "The check failed."
-        checks = (CheckName.SPF, CheckName.DKIM, CheckName.DMARC)
-        fields = tuple(f"{check}=temperror" for check in checks)
-        return _Authenticity(tuple(unsure(check, "temperror", cause) for check in checks), fields)
+            return authenticator.without_result("The check failed.", frozenset(CheckName))
 
-    async def _authenticate(self, envelope: Envelope, message: Message, rules: list[Checks]) -> _Authenticity:
-        client = envelope.client
-        spf = await check_spf(self._resolver, client.address, client.helo, envelope.sender, self._authserv_id)
-        dkim = await check_dkim(self._resolver, message)
-        dmarc = await check_dmarc(self._resolver, message, spf, dkim)
-        proof = await replay(self._resolver, lambda lookup: proved_by(envelope.sender, spf, dkim, dmarc, lookup))
-        spf_matters = any(
-            action is not Action.ACCEPT
-            for checks in rules
-            for action in (checks.spf.fail, checks.spf.softfail, checks.spf.permerror)
-        )
-        dkim_matters = any(checks.dkim.fail is not Action.ACCEPT for checks in rules)
-        findings = (
-            spf_finding(spf, matters=spf_matters),
-            dkim_finding(dkim, matters=dkim_matters),
-            dmarc_finding(dmarc),
-        )
-        results: list[AuthResult] = [spf, *dkim, dmarc]
-        fields = tuple(authentication_results(result) for result in results)
-        return _Authenticity(findings, fields, Proof(proof.value) if proof else None)
-
-    async def _antivirus(self, data: bytes, deadline: float) -> Finding:
+    async def _bounded(self, check: CheckName, work: Awaitable[Finding], deadline: float) -> Finding:
         try:
             async with asyncio.timeout_at(deadline):
-                return await check_antivirus(self._engine, data)
+                return await work
         except TimeoutError:
-            return unsure(CheckName.ANTIVIRUS, "timeout", "The check gave no answer in time.")
+            return unsure(check, "timeout", "The check gave no answer in time.")
         except Exception:  # a defect here must hold the message, not lose or pass it
-            _log.exception("check-failed", check=CheckName.ANTIVIRUS.value)
-            return unsure(CheckName.ANTIVIRUS, "error", "The check failed.")
+            _log.exception("check-failed", check=check.value)
+            return unsure(check, "error", "The check failed.")
+
+
+def _is_on(rules: Collection[Rules], check: CheckName) -> bool:
+    return any(each.of(check).enabled for each in rules)
+
+
+def _mail(envelope: Envelope, proved: Proof | None, name: str | None) -> Mail:
+    client = envelope.client
+    return Mail(
+        direction=envelope.direction.value,
+        address=client.address,
+        name=client.name or name,
+        sender=envelope.sender,
+        proved=proved is not None,
+        login=client.login,
+    )

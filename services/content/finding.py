@@ -5,6 +5,9 @@ A finding reports; the policy chooses what it means. `rule` names the key in the
 
 from dataclasses import dataclass
 
+from services.content.auth.arc_result import ArcResult
+from services.content.mime.inspection import Inspection
+from services.content.spam import SpamReport
 from shared.verdict import CheckName
 
 
@@ -14,6 +17,8 @@ class Finding:
 
     rule: key of the check's policy table (`infected`, `fail`), or empty where there is nothing to act upon.
     unsure: the engine or DNS gave no answer, so that nobody may say what the message is.
+    input: what was examined. change: what would have changed the result, a plain sentence; both safe to show.
+    detail: what the policy of each domain weighs by itself: scores, attachments, sealers.
     """
 
     check: CheckName
@@ -21,6 +26,9 @@ class Finding:
     evidence: str
     rule: str = ""
     unsure: bool = False
+    input: str = ""
+    change: str = ""
+    detail: SpamReport | Inspection | ArcResult | None = None
 
 
 def unsure(check: CheckName, result: str, evidence: str) -> Finding:

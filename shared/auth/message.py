@@ -17,6 +17,9 @@ _FIELD_END = re.compile(rb"\r\n(?![ \t])")
 # RFC 5322 §4.5: obsolete fields may have white space before the colon; a mail client takes "From : x" for a From.
 _FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*")
 
+# RFC 5322 §4.5 allows to fold onto a line of white space alone; some clients take it for the end of the header.
+BLANK_LINE = re.compile(rb"\r\n[ \t]+(?:\r\n|\Z)")
+
 
 class Field(NamedTuple):
     """One header field: key for comparing (lower case), name and value as written, without colon and last CRLF."""
@@ -31,12 +34,15 @@ class Message:
     """A message's fields in order, its body, and what is wrong with its header (empty when nothing is).
 
     bounds_exceeded: whether the fault is its size, so that part of it was not read.
+    stray: the header from its first line on that is no field, or from behind one of spaces alone: to clients that end
+    the header there, the body begins with it. Empty if there is no such line.
     """
 
     fields: tuple[Field, ...]
     body: bytes
     fault: str = ""
     bounds_exceeded: bool = False
+    stray: bytes = b""
 
     def values(self, key: bytes) -> list[bytes]:
         """Return the raw values of all fields of that name (lower case), topmost first."""
@@ -61,10 +67,15 @@ def _with_fields(header: bytes, body: bytes) -> Message:
     too_many = len(lines) > MAX_FIELDS
     fault = f"the header has more than {MAX_FIELDS} fields" if too_many else ""
     fields = []
+    place = 0
+    blank = BLANK_LINE.search(header)
+    stray = blank.end() if blank else len(header)
     for line in lines[:MAX_FIELDS]:
         name, colon, value = line.partition(b":")
         if colon and _FIELD_NAME.fullmatch(name):
             fields.append(Field(name.rstrip(b" \t").lower(), name, value))
-        elif not fault:
-            fault = f"line {len(fields) + 1} of the header is not a field"
-    return Message(tuple(fields), body, fault, bounds_exceeded=too_many)
+        else:
+            fault = fault or f"line {len(fields) + 1} of the header is not a field"
+            stray = min(stray, place)
+        place += len(line) + 2
+    return Message(tuple(fields), body, fault, too_many, header[stray:])

@@ -42,12 +42,41 @@ def evaluate_spf(ip: str, mail_from: str, helo: str, lookup: Lookup, *, receiver
     mail_from: the reverse-path without brackets, "" for the null sender. receiver: our name, for the macro %{r}.
     """
     # RFC 7208 §2.4: with the null sender, the identity is postmaster@HELO.
-    identity = SpfIdentity.MAIL_FROM if mail_from else SpfIdentity.HELO
-    local_part, _, domain_text = (mail_from or f"postmaster@{helo}")[:MAX_SENDER_CHARACTERS].rpartition("@")
-    domain = host_name(domain_text)
+    if not mail_from:
+        return evaluate_helo(ip, helo, lookup, receiver=receiver) or _without_domain(SpfIdentity.HELO)
+    local_part, _, text = mail_from[:MAX_SENDER_CHARACTERS].rpartition("@")
+    domain = _domain(text)
+    if domain is None:
+        return _without_domain(SpfIdentity.MAIL_FROM)
+    # RFC 7208 §4.3: without a local part, it is "postmaster".
+    sender = (local_part or "postmaster", domain)
+    return _evaluate(SpfIdentity.MAIL_FROM, sender, ip, helo, lookup, receiver=receiver)
+
+
+def evaluate_helo(ip: str, helo: str, lookup: Lookup, *, receiver: str = "unknown") -> SpfResult | None:
+    """Check the HELO name. Return None if it is no domain, such as an address literal."""
+    domain = _domain(helo)
+    if domain is None:
+        return None
+    # RFC 7208 §2.3: the HELO name is checked as the sender postmaster@HELO.
+    return _evaluate(SpfIdentity.HELO, ("postmaster", domain), ip, helo, lookup, receiver=receiver)
+
+
+def _domain(text: str) -> str | None:
+    """Return the text as a domain that can be checked, None if it is none."""
+    domain = host_name(text)
     # RFC 7208 §4.3: a malformed domain, or one without a dot, gives none. An address literal is no domain either.
-    if domain is None or "." not in domain or _is_address(domain):
-        return SpfResult(SpfWord.NONE, identity, "", f"{identity} gives no domain to check")
+    return None if domain is None or "." not in domain or _is_address(domain) else domain
+
+
+def _without_domain(identity: SpfIdentity) -> SpfResult:
+    return SpfResult(SpfWord.NONE, identity, "", f"{identity} gives no domain to check")
+
+
+def _evaluate(
+    identity: SpfIdentity, sender: tuple[str, str], ip: str, helo: str, lookup: Lookup, *, receiver: str
+) -> SpfResult:
+    local_part, domain = sender
     try:
         query = _Query(ip, local_part, domain, helo, lookup, receiver=receiver)
         word, _, explanation = query.check()
@@ -86,7 +115,6 @@ class _Query(spf.query):  # type: ignore[misc]
     """pyspf's evaluation of one client and one domain, asking `lookup` instead of the network."""
 
     def __init__(self, ip: str, local_part: str, domain: str, helo: str, lookup: Lookup, *, receiver: str) -> None:
-        local_part = local_part or "postmaster"
         super().__init__(i=ip, s=f"{local_part}@{domain}", h=helo, receiver=receiver)
         # pyspf splits at the first "@", which a quoted local part may hold.
         self.l, self.o, self.d = local_part, domain, domain

@@ -49,3 +49,19 @@ class SpfResult:
     evidence: str
     mechanism: str = ""
     explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpfResults:
+    """What SPF says of both identities of one session (RFC 7208 §2.3 and §2.4).
+
+    helo: None where the HELO name is no domain, or where mail_from is of it already (the null sender).
+    """
+
+    mail_from: SpfResult
+    helo: SpfResult | None
+
+    @property
+    def of_helo(self) -> SpfResult | None:
+        """What is known of the HELO name, whichever check found it."""
+        return self.mail_from if self.mail_from.identity is SpfIdentity.HELO else self.helo

@@ -13,9 +13,9 @@ import idna
 
 from shared.dns.answer import BadName
 
-# SPF macros put local parts into names (RFC 7208 §7.3), so "+" or "=" must pass. A backslash must not: in text form
-# it quotes a dot or an octet inside a label, which no name in mail needs. Control characters and spaces never occur.
-_LABEL = re.compile(r"[!-\[\]-~]{1,63}")
+# RFC 7208 §7.1, §7.3: SPF macros put local parts and spaces into names, so "+", "=" and " " must pass. A backslash must
+# not: in text form it quotes a dot or an octet inside a label, which no name in mail needs. Nor do control characters.
+_LABEL = re.compile(r"[ -\[\]-~]{1,63}")
 
 # RFC 1035 §2.3.4: 255 octets on the wire, that is 253 characters without the length octet and the root label.
 _MAX_CHARACTERS = 253

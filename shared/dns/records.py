@@ -4,6 +4,8 @@ Input: dnspython objects, as parsed from a packet or a zone file. Output: Record
 Standards: RFC 1035 §3.3, RFC 7208 §3.3 and RFC 6376 §3.6.2.2 (strings of a TXT record are joined without spaces).
 """
 
+import re
+
 import dns.rdtypes.ANY.CNAME
 import dns.rdtypes.ANY.MX
 import dns.rdtypes.ANY.NS
@@ -19,6 +21,8 @@ from dns.rdataset import Rdataset
 
 from shared.dns.answer import MX, TLSA, Record
 
+_PLAIN_LABEL = re.compile(rb"[ -\-/-\[\]-~]+")
+
 
 def wire_name(name: str) -> Name:
     """Return a canonical name as dnspython's absolute Name; "" is the root."""
@@ -27,8 +31,12 @@ def wire_name(name: str) -> Name:
 
 
 def host(name: Name) -> str:
-    """Return dnspython's name as lower-case text without trailing dot. Odd octets stay escaped, which is no BadName."""
-    return name.to_text(omit_final_dot=True).lower() if len(name) > 1 else ""
+    """Return dnspython's name as names.canonical spells it. Dots and odd octets in labels are escaped."""
+    return ".".join(map(_label, filter(None, name.labels))).lower()
+
+
+def _label(octets: bytes) -> str:
+    return octets.decode("ascii") if _PLAIN_LABEL.fullmatch(octets) else Name((octets,)).to_text()
 
 
 def to_records(rdataset: Rdataset | None) -> tuple[Record, ...]:

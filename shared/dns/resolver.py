@@ -3,7 +3,8 @@
 Owns: the cache, and the look-ups under way (one per name and type, however many wait for it).
 Input: names of mail; nameservers as "ip", "ip:port" or "[ipv6]:port"; master files. Output: Answer.
 Standards: RFC 1035, RFC 2308, RFC 6761. Names are absolute: no search list is ever applied.
-On failure: DnsTemporary, remembered for 2 s; BadName for what cannot be asked; ZoneError and ValueError at start.
+On failure: DnsTemporary, remembered for 2 s; BadName for what cannot be asked; ZoneError and ValueError at start. A
+zone that leaves many waiting is not asked for a while (silence.py), which is DnsTemporary at once.
 """
 
 import asyncio
@@ -11,20 +12,30 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import structlog
+from prometheus_client import Counter
+
 from shared.dns.answer import RDTYPES, Answer, DnsTemporary
 from shared.dns.cache import Cache, Failure, Key, Outcome
 from shared.dns.chain import Chase, Step, Unusable, step_in_zone
 from shared.dns.names import canonical
 from shared.dns.nameserver import parse_nameserver, system_nameservers
+from shared.dns.silence import SLOW_S, SilentZones
 from shared.dns.special import special_answer
 from shared.dns.upstream import Upstream
 from shared.dns.zonefile import Zone, ZoneError, parse_zone
 
 __all__ = ["CachingResolver", "system_nameservers"]
 
+_log = structlog.get_logger()
+_silent = Counter("gatepost_dns_silent_zones_total", "Times that a zone's nameservers were given up for a while")
+
 
 class CachingResolver:
-    """Implements the port Resolver. timeout_s bounds a whole lookup, with its retries, servers and aliases."""
+    """Implements the port Resolver. timeout_s bounds a whole lookup, with its retries, servers and aliases.
+
+    slow_s: who waits longer than that waits in vain, as silence.py counts it.
+    """
 
     def __init__(
         self,
@@ -33,12 +44,15 @@ class CachingResolver:
         timeout_s: float = 5.0,
         max_entries: int = 50_000,
         *,
+        slow_s: float = SLOW_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._zones = {zone.origin: zone for zone in map(_load_zone, zone_files)}
         self._timeout_s = timeout_s
         self._upstream = Upstream([parse_nameserver(text) for text in nameservers], timeout_s, self._is_in_a_zone)
         self._cache = Cache(max_entries)
+        self._slow_s = min(slow_s, timeout_s / 2)
+        self._silent = SilentZones()
         self._clock = clock
         self._flights: dict[Key, asyncio.Task[Outcome]] = {}
         self._closed = False
@@ -54,8 +68,7 @@ class CachingResolver:
         key = _key(name, rdtype)
         outcome = self._known(key)
         if outcome is None:
-            # Shielded: several may wait for one flight, and one of them giving up must not end it for the others.
-            outcome = await asyncio.shield(self._flight(key))
+            outcome = await self._wait(key)
         return _answer(key, outcome)
 
     def forget(self, name: str, rdtype: str) -> None:
@@ -76,6 +89,22 @@ class CachingResolver:
         outcome = self._cache.get(key, self._clock())
         return outcome if outcome is not None else self._resolve_here(key)
 
+    async def _wait(self, key: Key) -> Outcome:
+        """Wait for the flight, unless its zone leaves too many waiting; it goes on without us, for the cache."""
+        if not self._silent.may_ask(key, self._clock()):
+            return _GIVEN_UP
+        # Not cancelled with us: several may wait for one flight, and one who gives up must not end it for the others.
+        flight = self._flight(key)
+        if (await asyncio.wait({flight}, timeout=self._slow_s))[0]:
+            return flight.result()
+        if names := self._silent.waited(key, self._clock()):
+            _silent.inc()
+            _log.warning("dns-silent", at_or_below=names, type=key[1])
+        while not self._silent.rests(key, self._clock()):
+            if (await asyncio.wait({flight}, timeout=self._slow_s / 4))[0]:
+                return flight.result()
+        return _GIVEN_UP
+
     def _flight(self, key: Key) -> asyncio.Task[Outcome]:
         flight = self._flights.get(key)
         if flight is None:
@@ -85,6 +114,13 @@ class CachingResolver:
         return flight
 
     async def _fly(self, key: Key) -> Outcome:
+        began_s = self._clock()
+        outcome = await self._outcome(key)
+        if isinstance(outcome, Answer) or self._clock() - began_s < self._slow_s:
+            self._silent.answered(key)
+        return outcome
+
+    async def _outcome(self, key: Key) -> Outcome:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return self._remember(key, await self._resolve(key))
@@ -140,6 +176,10 @@ class CachingResolver:
     def _remember(self, key: Key, outcome: Outcome) -> Outcome:
         self._cache.put(key, outcome, self._clock())
         return outcome
+
+
+# Not remembered: the cache's two seconds would outlast a rest that an answer has ended.
+_GIVEN_UP = Failure("its nameservers have not answered for a while, and are not asked just now")
 
 
 def _load_zone(path: Path) -> Zone:

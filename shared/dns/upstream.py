@@ -16,8 +16,10 @@ from shared.dns.nameserver import Nameserver, exchange, new_query
 # for a name that takes the nameserver itself some work. What is left is for queueing.
 _ROUNDS = (0.15, 0.3, 0.5)
 
-# Every question in flight holds a socket.
-_MAX_IN_FLIGHT = 256
+# Every question in flight holds a socket. What stayed silent once is asked again in a lane of its own, so that the
+# retries of dead nameservers keep no place from the first questions of others.
+_MAX_FIRST = 256
+_MAX_RETRIES = 128
 
 
 class Upstream:
@@ -27,18 +29,20 @@ class Upstream:
         self._servers = list(servers)
         self._timeout_s = timeout_s
         self._is_ours = is_ours
-        self._in_flight = asyncio.Semaphore(_MAX_IN_FLIGHT)
+        self._first = asyncio.Semaphore(_MAX_FIRST)
+        self._retries = asyncio.Semaphore(_MAX_RETRIES)
 
     async def ask(self, name: str, rdtype: str) -> Step:
         """Return what the servers say. Raises Unusable once each has refused, or stayed silent in every round."""
         servers = list(self._servers)
         causes: dict[Nameserver, str] = {}
+        lane = self._first
         for share in _ROUNDS:
             wait_s = self._timeout_s * share / max(len(servers), 1)
             silent = []
             for server in servers:
                 try:
-                    async with self._in_flight, asyncio.timeout(wait_s):
+                    async with lane, asyncio.timeout(wait_s):
                         return await self._ask_one(server, name, rdtype)
                 except TimeoutError:
                     causes[server] = "no answer"
@@ -47,6 +51,7 @@ class Upstream:
                     causes[server] = str(error) or type(error).__name__
                 self._ask_last(server)
             servers = silent
+            lane = self._retries
         raise Unusable("; ".join(f"{server}: {cause}" for server, cause in causes.items()) or "no nameserver")
 
     async def _ask_one(self, server: Nameserver, name: str, rdtype: str) -> Step:

@@ -17,9 +17,12 @@ class RetryRules(Table):
 
 
 class VerdictRules(Table):
-    """How long edge waits for a verdict while the session is open."""
+    """How long edge waits for a verdict while the session is open. header: whether delivered mail bears the verdict's
+    reasons, as X-Gatepost-Verdict.
+    """
 
     deadline_s: float = Field(20, gt=0, le=60)
+    header: bool = False
 
 
 class DeliveryRules(Table):

@@ -18,8 +18,10 @@ from shared.policy.access import AccessRule
 from shared.policy.bans import BanRules
 from shared.policy.checks import Checks
 from shared.policy.clients import ClientControl
+from shared.policy.content import BrakeRules, DmarcReportRules, InspectionRules
 from shared.policy.delivery import DeliveryRules, RetryRules, VerdictRules
 from shared.policy.domain import DomainRules
+from shared.policy.exemption import Exemption
 from shared.policy.greylist import GreylistRules
 from shared.policy.limits import Limits, SessionLimits
 from shared.policy.listener import Listener
@@ -50,6 +52,14 @@ def _inheriting(tables: Mapping[str, object], key: str, common: object) -> dict[
     }
 
 
+def _is_valid(checks: object) -> bool:
+    try:
+        Checks.model_validate(checks)
+    except ValidationError:
+        return False
+    return True
+
+
 class Policy(Table):
     """The whole document. version: set by `gatepost policy apply`, not by hand."""
 
@@ -65,6 +75,11 @@ class Policy(Table):
     clients: list[ClientControl] = Field([], max_length=1000)
     relay: Relay = Relay()
     checks: Checks = Checks()
+    outbound: Checks = Checks()
+    exemptions: list[Exemption] = Field([], max_length=1000)
+    inspection: InspectionRules = InspectionRules()
+    brake: BrakeRules = BrakeRules()
+    dmarc_reports: DmarcReportRules = DmarcReportRules()
     verdict: VerdictRules = VerdictRules()
     delivery: DeliveryRules = DeliveryRules()
     retry: RetryRules = RetryRules()
@@ -85,16 +100,21 @@ class Policy(Table):
     @model_validator(mode="before")
     @classmethod
     def _inherit_checks(cls, document: object) -> object:
-        """Lay each domain's `checks` over the global ones, before either is checked."""
-        if not isinstance(document, dict) or not isinstance(document.get("domains"), dict):
+        """Lay `outbound` over `checks`, and each domain's own over both, before any is checked."""
+        if not isinstance(document, dict):
             return document
-        common = document.get("checks", {})
-        try:
-            Checks.model_validate(common)
-        except ValidationError:
-            # It is told once, at its own key, and not again for each domain.
+        inbound = document.get("checks", {})
+        if not _is_valid(inbound):
+            # It is told once, at its own key, and not again where it is inherited.
             return document
-        return document | {"domains": _inheriting(document["domains"], "checks", common)}
+        outbound = _laid_over(inbound, document.get("outbound", {}))
+        document = document | {"outbound": outbound}
+        if not _is_valid(outbound):
+            return document
+        domains = document.get("domains")
+        if not isinstance(domains, dict):
+            return document
+        return document | {"domains": _inheriting(_inheriting(domains, "checks", inbound), "outbound", outbound)}
 
     @model_validator(mode="before")
     @classmethod
@@ -123,6 +143,9 @@ class Policy(Table):
         names = [rule.name for rule in self.clients]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"clients: two rules have the name {twice!r}")
+        names = [exemption.name for exemption in self.exemptions]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"exemptions: two have the name {twice!r}")
         return self
 
     @cached_property
@@ -133,9 +156,14 @@ class Policy(Table):
         return any(rule.needs_name for rule in [*rules, *rules_of_clients, *self.greylist.exempt])
 
     def checks_of(self, domain: str) -> Checks:
-        """Return the check rules for a recipient domain."""
+        """Return the check rules for mail from outside to a recipient domain."""
         rules = self.domains.get(domain)
         return rules.checks if rules else self.checks
+
+    def outbound_of(self, domain: str) -> Checks:
+        """Return the check rules for mail of our own users, by the sender's domain."""
+        rules = self.domains.get(domain)
+        return rules.outbound if rules else self.outbound
 
     def route_of(self, domain: str) -> Route:
         """Return where the mail of a domain goes: its own route, or the default one."""

@@ -25,7 +25,7 @@ class DomainRules(Table):
     taken.
 
     route: where its mail goes (shared/routes.py). greylisting: false leaves the domain out. checks: what differs from
-    the global `checks` for this domain, key by key.
+    the global `checks` for mail to this domain, key by key; outbound: from the global `outbound`, for mail from it.
     """
 
     route: RouteText
@@ -34,6 +34,7 @@ class DomainRules(Table):
     )
     greylisting: bool = True
     checks: Checks = Checks()
+    outbound: Checks = Checks()
 
     @cached_property
     def _listed(self) -> frozenset[str]:

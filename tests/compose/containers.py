@@ -37,6 +37,8 @@ class Containers:
         """Run Compose and return what it prints. Raises AssertionError with the output if it fails."""
         environment = os.environ | {
             "GATEPOST_ADDRESS": "127.0.0.1",
+            # Nothing answers it here.
+            "GATEPOST_BLOCK_LISTS": "off",
             "GATEPOST_MX_PORT": str(self.ports.mx),
             "GATEPOST_SUBMISSION_PORT": str(self.ports.submission),
             "GATEPOST_SUBMISSIONS_PORT": str(self.ports.submissions),

@@ -27,6 +27,12 @@ RUN groupadd -r -g 101 clamav && useradd -r -u 100 -g 101 -d /var/lib/clamav cla
     && apt-get install -y --no-install-recommends clamav-daemon clamav-freshclam clamdscan clamav \
     && rm -rf /etc/clamav /var/lib/clamav && mkdir -p /etc/clamav /var/lib/clamav && chown clamav:clamav /var/lib/clamav
 
+# The public image has the distribution's files in another folder, which its rspamd knows, as this one knows Debian's.
+FROM debian AS rspamd
+RUN apt-get install -y --no-install-recommends rspamd && usermod -u 11333 _rspamd && groupmod -g 11333 _rspamd \
+    && chown -R _rspamd:_rspamd /var/lib/rspamd
+VOLUME /var/lib/rspamd
+
 FROM debian AS redis
 RUN groupadd -r -g 999 redis && useradd -r -u 999 -g 999 -d /data redis \
     && apt-get install -y --no-install-recommends redis-server && mkdir -p /data && chown redis:redis /data

@@ -17,6 +17,7 @@ standins="
 python:3.11-slim-bookworm      python    bookworm
 rabbitmq:4.0-management        rabbitmq  trixie
 clamav/clamav:1.4              clamav    trixie
+rspamd/rspamd:3.12.1           rspamd    trixie
 redis:8.0                      redis     trixie
 postgres:17                    postgres  trixie
 haproxy:3.0                    haproxy   trixie

@@ -1,6 +1,7 @@
 """How the containers stand: healthy, without root, closed, each with its own secrets."""
 
 import json
+import re
 import ssl
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ from tests.compose.containers import Containers
 
 pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(600)]
 
-LASTING = ("haproxy", "edge", "content", "delivery", "console", "rabbitmq", "clamav", "redis", "postgres")
+LASTING = ("haproxy", "edge", "content", "delivery", "console", "rabbitmq", "clamav", "rspamd", "redis", "postgres")
 ONE_SHOTS = ("secrets", "installer")
 PUBLISHED = {"haproxy": {"2525/tcp", "2587/tcp", "2465/tcp"}, "rabbitmq": {"15671/tcp"}}
 
@@ -51,7 +52,7 @@ def test_no_lasting_container_has_root_or_a_writable_root(gateway: Containers) -
 
 
 def test_secrets_are_for_their_container_alone(gateway: Containers) -> None:
-    for service in ("edge", "content", "delivery", "console", "rabbitmq", "redis", "postgres"):
+    for service in ("edge", "content", "delivery", "console", "rabbitmq", "rspamd", "redis", "postgres"):
         container = gateway.of(service)[0]
         owner = gateway.engine("exec", container, "sh", "-c", "id -u").strip()
         shown = gateway.engine("exec", container, "sh", "-c", "stat -c '%u %a' /run/gatepost /run/gatepost/*")
@@ -71,6 +72,43 @@ def test_rabbitmq_console_speaks_tls_and_knows_no_guest(gateway: Containers) -> 
 
 def test_redis_asks_for_its_password(gateway: Containers) -> None:
     assert "NOAUTH" in gateway.engine("exec", gateway.of("redis")[0], "redis-cli", "ping")
+
+
+def test_rspamd_may_not_change_redis_and_keeps_to_a_database_of_its_own(gateway: Containers) -> None:
+    own = gateway.engine("exec", gateway.of("rspamd")[0], "cat", "/run/gatepost/redis.inc")
+    found = re.search(r'password = "(\w+)"', own)
+    assert found
+    client = (
+        "exec",
+        "-e",
+        f"REDISCLI_AUTH={found[1]}",
+        gateway.of("redis")[0],
+        "redis-cli",
+        "--user",
+        "rspamd",
+        "-n",
+        "1",
+    )
+    assert gateway.engine(*client, "ping").strip() == "PONG"
+    for command in (("config", "get", "requirepass"), ("flushall",), ("acl", "list")):
+        assert "NOPERM" in gateway.engine(*client, *command)
+
+
+def test_the_console_may_teach_rspamd(gateway: Containers) -> None:
+    program = (
+        "import urllib.request as r;"
+        "own = {'Password': open('/run/gatepost/rspamd-password').read()};"
+        "print(r.urlopen(r.Request('http://rspamd:11334/stat', headers=own), timeout=5).status)"
+    )
+    gateway.wait_healthy("rspamd")
+    assert gateway.engine("exec", gateway.of("console")[0], "python", "-c", program).strip() == "200"
+
+
+def test_the_doctor_reaches_every_engine_from_the_installer(gateway: Containers) -> None:
+    gateway.wait_healthy(*LASTING)
+    shown = gateway.compose("run", "--rm", "-T", "installer", "sh", "-c", "gatepost doctor || true")
+    for found in ("clamav:3310 answers", "rspamd:11333 answers"):
+        assert found in shown
 
 
 def test_up_again_keeps_secrets_and_containers(gateway: Containers) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.compose.containers import STAGES, Containers
 from tests.compose.load import Load, Refused, send, text
+from tests.rspamd import GTUBE
 
 pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -89,6 +90,16 @@ async def test_virus_is_refused_in_the_session_and_the_trace_tells_why(gateway: 
     command = ["exec", gateway.of("console")[0], "sh", "-c", f"gatepost trace {found[1]} || true"]
     # The recorder writes in batches, so the story may come a moment later.
     gateway.wait(lambda: "Eicar-Test-Signature" in gateway.engine(*command), f"the trace of {found[1]}")
+
+
+async def test_spam_is_refused_in_the_session_and_the_trace_tells_why(gateway: Containers) -> None:
+    gateway.wait_healthy("rspamd")
+    with pytest.raises(Refused, match=r"^550 5\.7\.1 .*\[[0-9a-z]{26}\]") as refused:
+        await send(gateway.ports.mx, text("<spam@sender.test>", GTUBE))
+    found = re.search(r"\[([0-9a-z]{26})\]", str(refused.value))
+    assert found
+    command = ["exec", gateway.of("console")[0], "sh", "-c", f"gatepost trace {found[1]} || true"]
+    gateway.wait(lambda: "GTUBE" in gateway.engine(*command), f"the trace of {found[1]}")
 
 
 async def test_edge_knows_the_client_and_not_haproxy(gateway: Containers) -> None:

@@ -14,6 +14,7 @@ from typing import IO
 from infra.local.layout import REPOSITORY, Layout, layout_of
 from infra.local.ports import free_ports, is_listening
 from infra.local.rabbitmq import NodeSettings
+from infra.local.rspamd import RspamdSettings
 from services.console.settings import ConsoleSettings
 from services.edge.settings import EdgeSettings
 from shared.settings import load_settings
@@ -25,6 +26,7 @@ _UP = "Ctrl-C ends all of it."
 _OVERRIDES = {
     "rabbitmq": "amqp_port = {}\nmanagement_port = {}\ndist_port = {}\nepmd_port = {}\n",
     "clamd": 'port = {}\ndatabase = "/nonexistent"\n',
+    "rspamd": "port = {}\ncontroller_port = {}\n",
     "edge": "[health]\nport = {}\n[listeners.mx]\nport = {}\n[listeners.submission]\nport = {}\n"
     "[listeners.submissions]\nport = {}\n",
     "content": "[health]\nport = {}\n",
@@ -142,7 +144,9 @@ class Gateway:
 
     def _ports(self) -> list[int]:
         node = load_settings(NodeSettings, self.layout.settings_file("rabbitmq"), {})
-        return [node.amqp_port, node.management_port, node.dist_port, node.epmd_port, self.port]
+        rspamd = load_settings(RspamdSettings, self.layout.settings_file("rspamd"), {})
+        ports = [node.amqp_port, node.management_port, node.dist_port, node.epmd_port]
+        return [*ports, rspamd.port, rspamd.controller_port, self.port]
 
     def _run(self, module: str, out: IO[bytes]) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(

@@ -22,7 +22,7 @@ def test_the_demo_passes_three_times_running(gateway: Gateway) -> None:
     for _ in range(3):
         played = gateway.demo()
         assert played.returncode == 0, played.stdout + played.stderr
-        assert "5 of 5 as they should be" in played.stdout
+        assert "8 of 8 as they should be" in played.stdout
 
 
 def test_secrets_are_for_their_owner_alone(gateway: Gateway) -> None:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from infra.local.demo import cases
+from infra.local.cases import cases
 from tests.e2e.gateway import Gateway, wait_until
 
 PLAIN = b"From: alice@sender.test\r\nTo: demo@gatepost.test\r\nSubject: x\r\n\r\nHello.\r\n"
@@ -24,6 +24,12 @@ def test_without_clamd_mail_is_deferred_in_the_session_and_flows_again_with_it(g
         assert gateway.send(infected.message).startswith("451 ")
     wait_until(lambda: takes_mail(gateway), 30)
     assert gateway.send(infected.message).startswith("550 ")
+
+
+def test_without_rspamd_mail_is_deferred_in_the_session_and_flows_again_with_it(gateway: Gateway) -> None:
+    with gateway.without("rspamd"):
+        assert gateway.send(PLAIN).startswith("451 ")
+    wait_until(lambda: takes_mail(gateway), 60)
 
 
 def test_without_the_broker_no_mail_is_taken_and_all_is_back_within_30_s(gateway: Gateway) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 
 import pytest
 
+from shared.broker.topology import LARGE_BYTES
 from tests.failure.conftest import RECIPIENT
 from tests.gateway import Gateway
 from tests.load.mail import ATTACHMENT, SENDER, Kind, Mailbag, SigningKey
@@ -15,6 +16,8 @@ from tests.load.sink import Sink
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 EDGE_MIB = 400
 CONTENT_MIB = 600
+# As large as the ordinary queue takes them, with the fields that edge puts on top.
+ORDINARY_BYTES = LARGE_BYTES - 10_000
 _PIECE = 65_536
 
 
@@ -66,6 +69,26 @@ async def test_20_messages_of_25_mb_at_once_fit_or_get_452(gateway: Gateway, key
     assert not await sink.has(accepted, 180)
     await gateway.drained()
     assert set(sink.arrivals) == accepted
+    assert sink.duplicates == 0
+
+
+async def test_content_keeps_its_bounds_when_all_that_it_holds_is_as_large_as_can_be(
+    gateway: Gateway, key: SigningKey, sink: Sink
+) -> None:
+    """Full prefetch of the queue for large messages, 25 MB each, and of the ordinary one, nearly 1 MB each."""
+    large = Mailbag(RECIPIENT, 25_000_000, key, line=ATTACHMENT, attached=True)
+    ordinary = Mailbag(RECIPIENT, ORDINARY_BYTES, key, line=ATTACHMENT, attached=True)
+    await gateway.kill("content")
+    accepted: set[str] = set()
+    # While content is away, all of it waits for the workers to begin.
+    for bag, count in ((large, 6), (ordinary, 2 * gateway.content_holds)):
+        for _ in range(count):
+            message_id, text = bag.write(Kind.SIGNED)
+            reply = await _send(gateway.port, _in_pieces(text))
+            assert reply.startswith("250"), reply
+            accepted.add(message_id)
+    await gateway.start("content")
+    assert not await sink.has(accepted, 240)
     assert sink.duplicates == 0
 
 

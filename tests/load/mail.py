@@ -69,17 +69,23 @@ def zone_of(key: SigningKey | None = None) -> str:
 class Mailbag:
     """Writes messages to one recipient. size_bytes: of the body, about. line: what it repeats.
 
-    key: without one there are no signed messages.
+    key: without one there are no signed messages. attached: whether the body is a file of that size, in base64.
     """
 
     def __init__(
-        self, recipient: str, size_bytes: int = 4000, key: SigningKey | None = None, line: bytes = PROSE
+        self,
+        recipient: str,
+        size_bytes: int = 4000,
+        key: SigningKey | None = None,
+        line: bytes = PROSE,
+        *,
+        attached: bool = False,
     ) -> None:
         self.recipient = recipient
         self._run = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._texts = {
-            Kind.PLAIN: _text(recipient, "A plain message", line * max(1, size_bytes // len(line))),
+            Kind.PLAIN: _text(recipient, "A plain message", line * max(1, size_bytes // len(line)), attached=attached),
             Kind.MALWARE: _text(recipient, "A message with a test virus", EICAR + b"\r\n"),
         }
         if key is not None:
@@ -91,12 +97,20 @@ class Mailbag:
         return message_id, b"Message-ID: " + message_id.encode() + b"\r\n" + self._texts[kind]
 
 
-def _text(recipient: str, subject: str, body: bytes) -> bytes:
+def _text(recipient: str, subject: str, body: bytes, *, attached: bool = False) -> bytes:
     fields = (
         f"From: Load <{SENDER}>\r\nTo: <{recipient}>\r\nSubject: {subject}\r\n"
-        "Date: Tue, 24 Nov 2026 12:00:00 +0000\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n"
+        "Date: Tue, 24 Nov 2026 12:00:00 +0000\r\nMIME-Version: 1.0\r\n"
     )
-    return fields.encode() + body
+    if not attached:
+        return f"{fields}Content-Type: text/plain\r\n\r\n".encode() + body
+    parts = (
+        'Content-Type: multipart/mixed; boundary="part"\r\n\r\n'
+        "--part\r\nContent-Type: text/plain\r\n\r\nSee the file.\r\n"
+        "--part\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n"
+        'Content-Disposition: attachment; filename="data.bin"\r\n\r\n'
+    )
+    return (fields + parts).encode() + body + b"--part--\r\n"
 
 
 def _signed(text: bytes, key: SigningKey) -> bytes:

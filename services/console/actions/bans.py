@@ -4,16 +4,13 @@ Owns: which text is an address that can be banned, and for how long.
 On failure: ActionError: no `[redis]` in the settings (bans live in the memory of the edge then), or Redis is away.
 """
 
-import contextlib
 import re
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from services.console.actions.desk import ActionError, Desk
+from services.console.actions.shared_state import shared_state
 from shared.bans import BAN_PREFIX, Ban, ban_key, decode_ban, earlier_key, encode_ban, points_key, subject_of_text
-from shared.state.open import open_state
-from shared.state.port import State, StateUnavailable
 
 BY_HAND = "by hand"
 LONGEST_S = 10 * 365 * 86_400
@@ -36,7 +33,7 @@ class Banned:
 
 async def list_bans(desk: Desk, limit: int) -> list[Banned]:
     """Return at most so many bans in force, sorted by address. Raises ActionError."""
-    async with _state(desk) as state:
+    async with shared_state(desk, _NO_REDIS) as state:
         entries = await state.find(BAN_PREFIX, limit)
     now = time.time()
     found = []
@@ -50,7 +47,7 @@ async def list_bans(desk: Desk, limit: int) -> list[Banned]:
 async def add_ban(desk: Desk, address: str, length_s: int, why: str = "") -> Banned:
     """Ban an address, or change the end of its ban; every edge heeds it within seconds. Raises ActionError."""
     subject, now = _subject(address), time.time()
-    async with _state(desk) as state:
+    async with shared_state(desk, _NO_REDIS) as state:
         # It tells how often the address was banned, and does not itself make its next ban longer.
         earlier = (await state.get([earlier_key(subject)]))[0]
         count = int(earlier) + 1 if earlier is not None and earlier.isdigit() else 1
@@ -63,7 +60,7 @@ async def add_ban(desk: Desk, address: str, length_s: int, why: str = "") -> Ban
 async def remove_ban(desk: Desk, address: str, *, forget: bool = False) -> str:
     """Lift a ban and forget the points that led to it; with `forget` also earlier bans. Raises ActionError."""
     subject = _subject(address)
-    async with _state(desk) as state:
+    async with shared_state(desk, _NO_REDIS) as state:
         was_banned = await state.forget(ban_key(subject))
         await state.forget(points_key(subject))
         forgotten = forget and await state.forget(earlier_key(subject))
@@ -91,18 +88,3 @@ def _subject(address: str) -> str:
 async def _note(desk: Desk, action: str, subject: str, **details: object) -> None:
     async with desk.database.writing() as connection:
         await desk.note(connection, action, subject, **details)
-
-
-@contextlib.asynccontextmanager
-async def _state(desk: Desk) -> AsyncIterator[State]:
-    settings = desk.settings.redis
-    if settings is None:
-        raise ActionError(_NO_REDIS)
-    state = open_state(settings)
-    await state.start()
-    try:
-        yield state
-    except StateUnavailable as error:
-        raise ActionError(f"Redis at {settings.host}:{settings.port} cannot be reached: {error}") from None
-    finally:
-        await state.close()

@@ -1,24 +1,26 @@
 """Looking at quarantined mail, releasing and deleting it (I/O: SQL, broker).
 
 A release publishes the mail, then commits: a crash between the two leaves it held and delivers it, never the reverse.
+What goes on, and whether it may, is decided in services/console/release.py.
 On failure: ActionError; nothing is changed then.
 """
 
+import contextlib
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.actions.desk import ActionError, Desk
 from services.console.held import HELD
-from services.console.rows import Summary, event_rows
-from services.console.store import Store
-from services.console.tables import quarantine
-from shared.broker.topology import Exchange, Key
-from shared.envelope import Envelope, Retry
-from shared.event import Event, EventKind, Facts, Stage, encode_events
-from shared.ids import new_id, parse_id
+from services.console.release import HeldCopy, Released, StillHeld, Wish, release_all
+from services.console.tables import policy_history, quarantine
+from shared.broker.topology import Exchange, Key, content_key
+from shared.envelope import Envelope
+from shared.event import EventKind, Facts
+from shared.ids import parse_id
+from shared.policy import PolicyError, parse_policy
 from shared.wire import ENVELOPE, MAIL_TYPE, WireError, mail_headers, read_envelope
 
 
@@ -88,30 +90,54 @@ async def find(desk: Desk, message_id: str, part: str | None = None) -> list[Hel
         return await _copies(connection, _of(message_id, part))
 
 
-async def release(desk: Desk, message_id: str, part: str | None = None, *, unexamined: bool = False) -> list[Held]:
-    """Hand the held copies of an id to delivery, and return them. Raises ActionError.
-
-    unexamined: also those that content never came to a verdict on, for nothing has looked for malware in them.
-    """
+async def release(desk: Desk, message_id: str, wish: Wish) -> list[Released]:
+    """Let the held copies of an id go on, past the rules of the wish, and return what went. Raises ActionError."""
     async with desk.database.writing() as connection:
-        copies = await _held_copies(connection, message_id, part)
-        for copy in copies:
-            envelope = _envelope_for_release(copy, unexamined=unexamined)
-            await desk.publish(
-                Exchange.DELIVERY,
-                Key.DELIVERY,
-                copy.message,
-                else_=f"{envelope.id} stays held",
-                message_type=MAIL_TYPE,
-                headers=mail_headers(envelope),
-                message_id=envelope.id,
-                content_type="message/rfc822",
-            )
+        copies = await _held_copies(connection, message_id, wish.part)
+        held = [HeldCopy(_envelope(copy), copy.message, copy.reason) for copy in copies]
+        versions = {one.envelope.verdict.policy_version for one in held if one.envelope.verdict}
+        shown = await _showing_verdicts(connection, versions)
+        try:
+            # All before any: what stays held of them must not be found out after the others have gone.
+            released = release_all(held, wish, time.time(), shown)
+        except StillHeld as error:
+            raise ActionError(str(error)) from None
+        for copy, one in zip(copies, released, strict=True):
+            await _send(desk, one, again=wish.again)
             await _mark(connection, copy, "released", copy.message)
-            recipients = [recipient.address for recipient in envelope.recipients]
-            await _tell(desk, connection, copy.id, EventKind.RELEASED, {"by": desk.who, "recipients": [*recipients]})
-            await desk.note(connection, "quarantine release", copy.id, part=copy.part, recipients=recipients)
-    return copies
+            recipients = [recipient.address for recipient in one.envelope.recipients]
+            facts: Facts = {"by": desk.who, "recipients": [*recipients], "rules": [*one.rules], "again": wish.again}
+            await desk.tell(connection, copy.id, EventKind.RELEASED, facts)
+            await desk.note(
+                connection, "quarantine release", copy.id, part=copy.part, recipients=recipients, rules=one.rules,
+                again=wish.again,
+            )  # fmt: skip
+    return released
+
+
+async def _send(desk: Desk, released: Released, *, again: bool) -> None:
+    envelope = released.envelope
+    await desk.publish(
+        Exchange.CONTENT if again else Exchange.DELIVERY,
+        content_key(len(released.message)) if again else Key.DELIVERY,
+        released.message,
+        else_=f"{envelope.id} stays held",
+        message_type=MAIL_TYPE,
+        headers=mail_headers(envelope),
+        message_id=envelope.id,
+        content_type="message/rfc822",
+    )
+
+
+async def _showing_verdicts(connection: AsyncConnection, versions: set[int]) -> set[int]:
+    """Return which policy versions want X-Gatepost-Verdict; one that is not in the history does not."""
+    query = select(policy_history.c.version, policy_history.c.text).where(policy_history.c.version.in_(versions))
+    shown = set()
+    for row in await connection.execute(query):
+        with contextlib.suppress(PolicyError):
+            if parse_policy(row.text).verdict.header:
+                shown.add(row.version)
+    return shown
 
 
 async def delete(desk: Desk, message_id: str, part: str | None = None) -> list[Held]:
@@ -120,7 +146,10 @@ async def delete(desk: Desk, message_id: str, part: str | None = None) -> list[H
         copies = await _held_copies(connection, message_id, part)
         for copy in copies:
             await _mark(connection, copy, "deleted", b"")
-            await _tell(desk, connection, copy.id, EventKind.DELETED, {"by": desk.who})
+            envelope = envelope_of(copy)
+            recipients = [recipient.address for recipient in envelope.recipients] if envelope else []
+            facts: Facts = {"by": desk.who, "recipients": [*recipients]}
+            await desk.tell(connection, copy.id, EventKind.DELETED, facts)
             await desk.note(connection, "quarantine delete", copy.id, part=copy.part, subject=copy.subject)
     return copies
 
@@ -156,32 +185,26 @@ def _held(row: Row[tuple[object, ...]]) -> Held:
     return Held(**values)
 
 
-def _envelope_for_release(copy: Held, *, unexamined: bool) -> Envelope:
+def envelope_of(copy: Held) -> Envelope | None:
+    """Return the envelope of a held mail, or None where it cannot be read."""
+    try:
+        return _envelope(copy)
+    except ActionError:
+        return None
+
+
+def _envelope(copy: Held) -> Envelope:
     if copy.envelope is None:
         raise ActionError(
             f"{copy.id} has no readable envelope, so nobody knows whom it is for; save it with "
             f"`gatepost quarantine show --raw {copy.id}` and send it from there"
         )
     try:
-        envelope = read_envelope(copy.message_type, {ENVELOPE: copy.envelope})
+        return read_envelope(copy.message_type, {ENVELOPE: copy.envelope})
     except WireError as error:
         raise ActionError(f"{copy.id}: {error}") from None
-    if envelope.verdict is None and not unexamined:
-        raise ActionError(
-            f"{copy.id} was never examined, not even for malware; to release it all the same: --unexamined"
-        )
-    # Delivery counts its patience from here: a mail that was held for a week would else be given up at the first 4xx.
-    return replace(envelope, retry=Retry(), hop=None, size_bytes=len(copy.message), received_at=time.time())
 
 
 async def _mark(connection: AsyncConnection, copy: Held, state: str, message: bytes) -> None:
     this = (quarantine.c.id == copy.id) & (quarantine.c.part == copy.part)
     await connection.execute(update(quarantine).where(this).values(state=state, state_at=time.time(), message=message))
-
-
-async def _tell(desk: Desk, connection: AsyncConnection, message_id: str, kind: EventKind, facts: Facts) -> None:
-    """Write our own event where the recorder would: in the same transaction, so that no trace misses it."""
-    event = Event(new_id(), message_id, time.time(), Stage.CONSOLE, "", kind, facts)
-    summaries: dict[str, Summary] = {}
-    rows = event_rows(encode_events([event]), summaries)
-    await Store(is_sqlite=desk.database.is_sqlite).write_events(connection, rows, summaries)

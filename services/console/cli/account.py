@@ -1,12 +1,13 @@
-"""`gatepost account add | list | remove`."""
+"""`gatepost account add | list | remove | braked | unbrake`."""
 
 import sys
 from typing import Annotated
 
 import typer
 
-from services.console.actions import accounts
+from services.console.actions import accounts, brakes
 from services.console.cli.frame import out, plain, run, say, table, when
+from services.console.story.told import span
 
 app = typer.Typer(no_args_is_help=True, help="Logins that may send mail through the submission listeners.")
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="Usually the mail address.")]
@@ -79,3 +80,23 @@ def remove(login: Login) -> None:
     """Remove an account."""
     run(lambda desk: accounts.remove_account(desk, login))
     say(f"{login} is removed.")
+
+
+@app.command()
+def braked() -> None:
+    """List the accounts whose mail is held back because they sent too much spam."""
+    found = run(brakes.list_braked)
+    if not found:
+        say("No account is held back.")
+        return
+    shown = table("login", "for another", "the message that was too much")
+    for one in found:
+        shown.add_row(*map(plain, (one.login, span(one.left_s), one.message_id)))
+    out().print(shown)
+
+
+@app.command()
+def unbrake(login: Login) -> None:
+    """Let an account's mail pass again, once its password is changed or its machine is clean."""
+    run(lambda desk: brakes.release_brake(desk, login))
+    say(f"The mail of {login} passes again.")

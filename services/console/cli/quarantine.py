@@ -1,4 +1,4 @@
-"""`gatepost quarantine list | show | release | delete`."""
+"""`gatepost quarantine list | show | release | delete | learn`."""
 
 import sys
 import time
@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
-from services.console.actions import quarantine
+from services.console.actions import learning, quarantine
+from services.console.actions.desk import Desk
+from services.console.actions.learning import Class
 from services.console.actions.quarantine import Filter, Held
 from services.console.actions.readable import readable
 from services.console.cli.frame import fail, out, plain, run, say, say_json, table, when
+from services.console.release import Released, Wish
+from services.console.story.held import record, why_held
 
 app = typer.Typer(no_args_is_help=True, help="Mail that is held back: look at it, release it, delete it.")
 
@@ -69,13 +73,33 @@ def show(
 def release(
     message_id: Id,
     part: Part = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="Let it past this rule, such as antispam.refuse_at; may be given several times. Without it: past the "
+            "rule that decided. `none`, with --again: past no rule.",
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Have it judged again by today's policy first.")] = False,
     unexamined: Annotated[
-        bool, typer.Option("--unexamined", help="Also mail that no check ever looked at, not even for malware.")
+        bool, typer.Option("--unexamined", help="Also mail that no check came to a result on, not even for malware.")
     ] = False,
 ) -> None:
-    """Hand a held mail to delivery, under its own id."""
-    for copy in run(lambda desk: quarantine.release(desk, message_id, part, unexamined=unexamined)):
-        say(f"{copy.id} ({copy.part}) is released to {copy.recipients}; follow it with: gatepost trace {copy.id}")
+    """Let a held mail go on from where it stopped, past the named rule alone, under its own id."""
+
+    async def let_go(desk: Desk) -> list[Released]:
+        wish = Wish(desk.who, tuple(rule or ()), again=again, unexamined=unexamined, part=part)
+        return await quarantine.release(desk, message_id, wish)
+
+    for one in run(let_go):
+        recipients = ", ".join(recipient.address for recipient in one.envelope.recipients)
+        past = f" past {', '.join(one.rules)}" if one.rules else ""
+        if again:
+            done = f"is judged again by today's policy, and let{past}" if past else "is judged again by today's policy"
+        else:
+            done = f"is released to {recipients}{past}, whole"
+        say(f"{one.envelope.id} {done}; follow it with: gatepost trace {one.envelope.id}")
 
 
 @app.command()
@@ -91,6 +115,17 @@ def delete(
         say(f"{copy.id} ({copy.part}) is deleted.")
 
 
+@app.command()
+def learn(
+    kind: Annotated[Class, typer.Argument(help="What it is: ham (wanted mail) or spam.")],
+    message_id: Id,
+    part: Part = None,
+) -> None:
+    """Teach the antispam engine what a mail is, be it held or released; it stays where it is."""
+    for copy in run(lambda desk: learning.learn(desk, message_id, kind, part)):
+        say(f"{copy.id} ({copy.part}) is learned as {kind.value}.")
+
+
 def _facts(held: Held) -> dict[str, object]:
     facts = asdict(held)
     for name in ("message", "headers", "envelope", "message_type"):
@@ -100,14 +135,11 @@ def _facts(held: Held) -> dict[str, object]:
 
 def _print(copy: Held) -> None:
     say(f"{copy.id} part {copy.part}: {copy.state} since {when(copy.state_at)} UTC", "bold")
-    by = f" by check {copy.check}" if copy.check else ""
-    for label, value in (
-        ("Reason", f"{copy.reason}{by}"),
-        ("Evidence", copy.evidence),
-        ("Envelope", f"from <{copy.sender or ''}> to {copy.recipients or '(not readable)'}"),
-        ("Received", f"{when(copy.received_at)} UTC, {copy.size_bytes} octets"),
-    ):
-        say(f"{label}: {value}")
+    envelope = quarantine.envelope_of(copy)
+    for line in [*why_held(copy.reason, copy.check, copy.evidence), f"Size: {copy.size_bytes} octets"]:
+        say(line)
+    for line in record(envelope) if envelope else [f"Received: {when(copy.received_at)} UTC; no readable envelope"]:
+        say(line)
     if copy.state == "deleted":
         return
     text = readable(copy.message)

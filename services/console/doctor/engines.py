@@ -1,4 +1,4 @@
-"""What the pipeline runs on: broker, topology, services, clamd, DNS (I/O: sockets, each with a deadline)."""
+"""What the pipeline runs on: broker, topology, services, Redis, DNS (I/O: sockets, each with a deadline)."""
 
 import asyncio
 import contextlib
@@ -100,26 +100,6 @@ async def services(settings: ConsoleSettings) -> list[Finding]:
     ]
 
 
-async def clamd(address: str | None) -> list[Finding]:
-    """Send clamd a PING. address: `host:port` or the path of a socket; None: not configured here."""
-    if address is None:
-        return []
-    mend = "start clamd; until then mail is deferred with 451, never passed unscanned"
-    try:
-        async with asyncio.timeout(_DEADLINE_S):
-            reader, writer = await _open(address)
-            try:
-                writer.write(b"zPING\0")
-                answer = await reader.read(64)
-            finally:
-                writer.close()
-    except (OSError, TimeoutError, ValueError) as error:
-        return [wrong("clamd", f"{address}: {error or 'no answer'}", mend)]
-    if answer.strip(b"\0\r\n") != b"PONG":
-        return [wrong("clamd", f"{address} answers {answer!r} to PING", mend)]
-    return [good("clamd", f"{address} answers")]
-
-
 async def dns(settings: DnsSettings, name: str) -> list[Finding]:
     """Ask for a name; that there is none is an answer too."""
     mend = "correct [dns] nameservers; without DNS, SPF, DKIM and DMARC are temporary errors and mail is deferred"
@@ -136,10 +116,3 @@ async def dns(settings: DnsSettings, name: str) -> list[Finding]:
         await resolver.close()
     found = f"{len(answer.records)} MX" if answer.records else "answered, without records"
     return [good("DNS", f"{name}: {found}")]
-
-
-async def _open(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if address.startswith("/"):
-        return await asyncio.open_unix_connection(address)
-    host, _, port = address.rpartition(":")
-    return await asyncio.open_connection(host.strip("[]"), int(port))

@@ -7,7 +7,9 @@ from pathlib import Path
 from sqlalchemy import make_url
 
 from services.console.doctor import engines, here, records
+from services.console.doctor.clamd_limits import clamd_limits
 from services.console.doctor.finding import Finding
+from services.console.doctor.scanners import scanners
 from services.console.settings import ConsoleSettings
 
 # A name that is sure to be answered by a working DNS, if only with "there is none".
@@ -26,7 +28,8 @@ async def examine(settings: ConsoleSettings, path: Path) -> list[Finding]:
         records.database(settings),
         records.policy(settings, time.time()),
         engines.dns(settings.dns, _PROBE_NAME),
-        engines.clamd(settings.doctor.clamd),
+        scanners(settings.doctor),
+        clamd_limits(settings.doctor),
         engines.services(settings),
     )
     return [finding for group in groups for finding in group]

@@ -1,18 +1,11 @@
 """How a story ended or stands, and what can be done (PURE)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from services.console.story.decision import decisions
 from services.console.story.reasons import quarantine, refusal
-from services.console.story.told import Facts, Told, clause, client_of, moment, number, show, tables, word, words
+from services.console.story.told import Told, clause, client_of, moment, number, show, word, words
 
-_ADVICE = {
-    "antivirus": "The sender may send it again without the infected part. If the scanner errs, the recipient's "
-    "postmaster can look into it by this id.",
-    "spf": "The sender may use a server that its domain's SPF record names, or have this client added to the record.",
-    "dkim": "The sender may have its server sign with DKIM, and see that nothing changes the mail after the signing.",
-    "dmarc": "The sender may use servers of the domain in its From: field, so that SPF or DKIM passes for that domain.",
-    "structure": "The sender may send it again from a usual mail program: this one is not built as a mail should be.",
-}
 _IDS_SHOWN = 20
 _ENDINGS = frozenset(
     [
@@ -30,7 +23,6 @@ _ENDINGS = frozenset(
         "split",
     ]
 )
-_SEVERITY = ("accept", "tag", "quarantine", "refuse", "defer")
 
 
 def conclude(events: Sequence[Told]) -> list[str]:
@@ -41,31 +33,7 @@ def conclude(events: Sequence[Told]) -> list[str]:
 
 def _decision(events: Sequence[Told]) -> list[str]:
     judged = next((event for event in reversed(events) if event.kind == "judged"), None)
-    verdicts = judged.facts.get("verdicts") if judged else None
-    if judged is None or not isinstance(verdicts, Mapping):
-        return []
-    found = [verdict for verdict in verdicts.values() if isinstance(verdict, Mapping)]
-    worst = max(found, key=_severity, default=None)
-    reasons = tables(worst, "reasons") if worst is not None else []
-    if worst is None or _severity(worst) == 0 or not reasons:
-        return []
-    reason = reasons[0]
-    check = word(reason, "check")
-    action = word(worst, "action")
-    rule = f"[checks.{check}] of policy version {word(judged.facts, 'policy_version')}"
-    decided = f"The check {check} decided: {word(reason, 'result')} means {action} by {rule}."
-    return [f"{decided} Evidence: {word(reason, 'evidence', 'none noted')}", *_advice(check, action)]
-
-
-def _advice(check: str, action: str) -> list[str]:
-    if action == "defer":
-        return ["The sender need not do anything: the mail is tried again until the check can be made."]
-    return [_ADVICE[check]] if action in ("refuse", "quarantine") and check in _ADVICE else []
-
-
-def _severity(verdict: Facts) -> int:
-    action = verdict.get("action")
-    return _SEVERITY.index(action) if action in _SEVERITY else 0
+    return decisions(judged.facts) if judged else []
 
 
 def _endings(events: Sequence[Told]) -> list[str]:
@@ -112,7 +80,8 @@ def _ending(event: Told) -> list[str]:
         case "deleted":
             return ["An administrator deleted it; it is gone."]
         case "released":
-            return ["An administrator released it; it is on its way to delivery."]
+            way = "through the checks once more" if facts.get("again") else "to delivery"
+            return [f"An administrator released it; it is on its way {way}."]
         case "queued":
             return ["It waits for delivery."]
         case _:
@@ -140,17 +109,25 @@ def _refusal(event: Told) -> list[str]:
 
 def _left_in_quarantine(events: Sequence[Told]) -> list[str]:
     """Copies that are still held, whatever became of the others."""
-    held: dict[str, Told] = {}
+    held: list[Told] = []
     for event in events:
         if event.kind == "quarantined":
-            held[event.id] = event
+            held.append(event)
         elif event.kind in ("released", "deleted"):
-            held.pop(event.id, None)
+            gone = _recipients(event)
+            held = [other for other in held if other.id != event.id or (gone and _recipients(other) != gone)]
     lines = []
-    for event in held.values():
+    for event in held:
         who, why = words(event.facts, "recipients"), quarantine(clause(event.facts, "reason"))
         lines.append(
-            f"In quarantine for {who}, since {why}: look with `gatepost quarantine show {show(event.id)}`, "
+            f"In quarantine for {who}, because {why}: look with `gatepost quarantine show {show(event.id)}`, "
             f"let it go with `gatepost quarantine release {show(event.id)}`."
         )
-    return lines
+    return list(dict.fromkeys(lines))
+
+
+def _recipients(event: Told) -> frozenset[str]:
+    """Return whom a copy is for, by which the copies of one id are told apart; nobody where the event does not say."""
+    value = event.facts.get("recipients")
+    found = value.split(", ") if isinstance(value, str) else value if isinstance(value, list) else []
+    return frozenset(map(str, found))

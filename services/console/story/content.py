@@ -4,14 +4,7 @@ from collections.abc import Mapping
 
 from services.console.story.reasons import quarantine
 from services.console.story.told import Facts, clause, moment, number, show, span, tables, word, words
-
-MEANINGS = {
-    "accept": "accept (deliver it)",
-    "tag": "tag (deliver it, marked)",
-    "quarantine": "quarantine (hold it back for an administrator)",
-    "refuse": "refuse (5xx while the session is open, quarantine afterwards)",
-    "defer": "defer (4xx while the session is open, examine again afterwards)",
-}
+from services.console.story.verdict import MEANINGS, verdict_lines
 
 
 def checked(facts: Facts) -> list[str]:
@@ -35,6 +28,11 @@ def judged(facts: Facts) -> list[str]:
     return lines
 
 
+def dmarc_seen(facts: Facts) -> list[str]:
+    """What will stand in an aggregate report; the recorder keeps it apart, so that traces rarely have it."""
+    return [f"Noted for the DMARC report to the owner of {word(facts, 'header_from')}: {word(facts, 'disposition')}."]
+
+
 def dropped(facts: Facts) -> list[str]:
     """A message that the sender was told to keep."""
     return [f"Gatepost's copy was thrown away: {clause(facts, 'reason')}.", "Nothing is lost: the sender still has it."]
@@ -54,6 +52,11 @@ def quarantined(facts: Facts) -> list[str]:
     ]
 
 
+def learned(facts: Facts) -> list[str]:
+    """An administrator taught the antispam engine with it."""
+    return [f"{word(facts, 'by')} taught the antispam engine that it is {word(facts, 'as')}."]
+
+
 def retry(facts: Facts) -> list[str]:
     """A message that waits for another try, of content or of delivery."""
     attempts = number(facts, "attempts")
@@ -65,8 +68,8 @@ def retry(facts: Facts) -> list[str]:
 
 
 def _finding(finding: Facts) -> str:
-    seen = f"{word(finding, 'check')}: {word(finding, 'result')}."
-    return f"{seen} {word(finding, 'evidence', '')}".rstrip()
+    seen = f"{word(finding, 'check')}: {word(finding, 'result')}. {word(finding, 'evidence', '')}".rstrip()
+    return f"{seen} (examined: {clause(finding, 'input')})" if finding.get("input") else seen
 
 
 def _seconds(facts: Facts) -> float | None:
@@ -76,11 +79,5 @@ def _seconds(facts: Facts) -> float | None:
 
 def _verdict(domain: str, verdict: Facts) -> list[str]:
     action = word(verdict, "action")
-    reasons = tables(verdict, "reasons")
-    lines = [f"for {domain}: {MEANINGS.get(action, action)}" + ("" if reasons else ", since no check objected")]
-    for place, reason in enumerate(reasons):
-        seen, asks = f"{word(reason, 'check')}={word(reason, 'result')}", word(reason, "action")
-        how = "decided by" if place == 0 else "also"
-        said = f"no objection by {seen}" if asks == "accept" else f"{how} {seen}, which asks for {asks}"
-        lines.append(f"{said}: {word(reason, 'evidence', 'no evidence noted')}")
-    return lines
+    objections = "" if tables(verdict, "reasons") else ", since no check objected"
+    return [f"for {domain}: {MEANINGS.get(action, action)}{objections}", *verdict_lines(verdict)]

@@ -50,8 +50,13 @@ def dsn_withheld(facts: Facts) -> list[str]:
 
 
 def released(facts: Facts) -> list[str]:
-    """An administrator let it go."""
-    return [f"{word(facts, 'by')} released it from quarantine for {words(facts, 'recipients')}."]
+    """An administrator let it go, past some rules; or had it judged again, with these rules exempt."""
+    who, rules = word(facts, "by"), words(facts, "rules") if facts.get("rules") else ""
+    if facts.get("again"):
+        exempt = f"letting it past {rules}" if rules else "with nothing exempt"
+        return [f"{who} had it judged again by today's policy for {words(facts, 'recipients')}, {exempt}."]
+    past = [f"It was let past {rules}, and past no other rule; it goes out whole."] if rules else []
+    return [f"{who} released it from quarantine for {words(facts, 'recipients')}.", *past]
 
 
 def deleted(facts: Facts) -> list[str]:

@@ -137,6 +137,7 @@ REFUSALS: dict[str, Words] = {
 QUARANTINES: dict[str, str] = {
     "refuse": "the verdict was refuse, and the client had been told 250 already",
     "quarantine": "the verdict was quarantine",
+    "stripped": "parts of it were taken out before delivery, and this is the whole of it",
     "undecided": "no check came to a result in all the time it may wait",
     "undeliverable": "it can be delivered to nobody, and its sender is not proved: a report might hit an innocent",
     "unreadable": "it is not in a form that the stages can read",

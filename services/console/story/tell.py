@@ -19,6 +19,7 @@ _TELLERS: dict[str, Callable[[Facts], list[str]]] = {
     "answered": edge.answered,
     "checked": content.checked,
     "judged": content.judged,
+    "dmarc-seen": content.dmarc_seen,
     "dropped": content.dropped,
     "queued": content.queued,
     "quarantined": content.quarantined,
@@ -31,6 +32,7 @@ _TELLERS: dict[str, Callable[[Facts], list[str]]] = {
     "dsn-withheld": delivery.dsn_withheld,
     "released": delivery.released,
     "deleted": delivery.deleted,
+    "learned": content.learned,
 }
 
 

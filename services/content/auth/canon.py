@@ -1,15 +1,18 @@
-"""Owns the canonical forms of DKIM and ARC, in time linear in the input, and the digests of canonical bodies. PURE.
+"""Owns the canonical forms of DKIM and ARC, in time linear in the input. PURE.
 
-Input: raw fields and a raw body. Output: bytes, the same as dkimpy's (a property test compares them), and digests.
+Input: raw fields and a raw body. Output: bytes, the same as dkimpy's (a property test compares them); of a body also
+piece by piece, so that neither the interpreter is held nor memory taken for as long as a large body is.
 Standards: RFC 6376 §3.4.
 On failure: never raises.
 """
 
-import hashlib
+from collections.abc import Iterator
 
 from shared.auth.message import Field
 
 _MANY_LINE_ENDS = tuple(b"\r\n" * count for count in (4096, 256, 16, 1))
+# What of a body is looked at in one go: its worst form, all blanks, takes some milliseconds.
+PIECE_BYTES = 131_072
 
 
 def _single_spaces(text: bytes) -> bytes:
@@ -23,12 +26,18 @@ def _single_spaces(text: bytes) -> bytes:
     return text
 
 
-def _without_empty_last_lines(body: bytes) -> bytes:
-    """Return the body with exactly one CRLF at its end."""
+def _end_of_text(body: bytes) -> int:
+    """Return where the line ends begin that the body ends with."""
     end = len(body)
     for line_ends in _MANY_LINE_ENDS:
         while body.endswith(line_ends, 0, end):
             end -= len(line_ends)
+    return end
+
+
+def _without_empty_last_lines(body: bytes) -> bytes:
+    """Return the body with exactly one CRLF at its end."""
+    end = _end_of_text(body)
     # The usual body ends in one CRLF already: no copy.
     return body if end == len(body) - 2 else body[:end] + b"\r\n"
 
@@ -44,6 +53,45 @@ def relaxed_body(body: bytes) -> bytes:
     return b"" if body == b"\r\n" else body
 
 
+def body_pieces(body: bytes, *, relaxed: bool, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
+    """Yield the canonical body, the same as of simple_body or relaxed_body, in pieces of about that size at most."""
+    # The end of what was read so far that what follows may still change; and line ends that may turn out the last ones.
+    open_end, line_ends, is_empty = b"", 0, True
+    for start in range(0, len(body), piece_bytes):
+        piece = open_end + body[start : start + piece_bytes]
+        if relaxed:
+            piece = _single_spaces(piece)
+        open_end = _open_end(piece, relaxed=relaxed)
+        piece = piece[: len(piece) - len(open_end)]
+        if relaxed:
+            piece = piece.replace(b" \r\n", b"\r\n")
+        end = _end_of_text(piece)
+        if end:
+            yield from _line_ends(line_ends)
+            yield piece[:end]
+            line_ends, is_empty = 0, False
+        line_ends += (len(piece) - end) // 2
+    if open_end:
+        yield from _line_ends(line_ends)
+        yield open_end
+        is_empty = False
+    if not (is_empty and relaxed):
+        yield b"\r\n"
+
+
+def _open_end(piece: bytes, *, relaxed: bool) -> bytes:
+    """Return the blank, the CR, or both, that a piece ends with: a line end or more blanks may follow."""
+    end = len(piece) - piece.endswith(b"\r")
+    return piece[end - (relaxed and piece.endswith(b" ", 0, end)) :]
+
+
+def _line_ends(count: int) -> Iterator[bytes]:
+    block = _MANY_LINE_ENDS[0]
+    for _ in range(2 * count // len(block)):
+        yield block
+    yield b"\r\n" * (count % (len(block) // 2))
+
+
 def simple_field(field: Field) -> bytes:
     # RFC 6376 §3.4.1: not changed in any way.
     return b"%b:%b" % (field.name, field.value)
@@ -52,35 +100,3 @@ def simple_field(field: Field) -> bytes:
 def relaxed_field(field: Field) -> bytes:
     # RFC 6376 §3.4.2: name in lower case, unfolded, runs of white space as one blank, none around the value.
     return b"%b:%b" % (field.key, _single_spaces(field.value.replace(b"\r\n", b"")).strip(b" "))
-
-
-class BodyDigests:
-    """The SHA-256 digests of one body, each computed once however many signatures (and re-runs) ask for it."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._canonical: dict[bool, bytes] = {}
-        self._digests: dict[tuple[bool, int], bytes] = {}
-        self.hashed_bytes = 0
-
-    def size_bytes(self, *, relaxed: bool) -> int:
-        """Return the length of the canonical body."""
-        return len(self._form(relaxed))
-
-    def sha256(self, *, relaxed: bool, length: int | None = None) -> bytes:
-        """Return the digest of the canonical body, or of its first `length` bytes."""
-        form = self._form(relaxed)
-        length = len(form) if length is None else min(length, len(form))
-        digest = self._digests.get((relaxed, length))
-        if digest is None:
-            digest = hashlib.sha256(memoryview(form)[:length]).digest()
-            self._digests[relaxed, length] = digest
-            self.hashed_bytes += length
-        return digest
-
-    def _form(self, relaxed: bool) -> bytes:
-        form = self._canonical.get(relaxed)
-        if form is None:
-            form = relaxed_body(self._body) if relaxed else simple_body(self._body)
-            self._canonical[relaxed] = form
-        return form

@@ -9,8 +9,8 @@ On failure: a DNS failure or an error of ours is that signature's temperror, nev
 import hashlib
 from collections.abc import Sequence
 
-from services.content.auth.canon import BodyDigests
-from services.content.auth.dkimkey import Key, KeyFault, parse_key
+from services.content.auth.digests import BodyDigests
+from services.content.auth.dkimkey import Key
 from services.content.auth.dkimsignature import (
     Signature,
     Unusable,
@@ -19,16 +19,16 @@ from services.content.auth.dkimsignature import (
     signed_data,
     tags_of,
 )
+from services.content.auth.keylookup import fetch_key
 from services.content.auth.results import DkimReason, DkimResult, DkimWord
 from shared.auth.domain import host_name_of
 from shared.auth.message import Field, Message
 from shared.auth.spf_result import plain
-from shared.dns.answer import BadName, DnsTemporary
+from shared.dns.answer import DnsTemporary
 from shared.dns.replay import Lookup
 
 # Each costs a look-up and a verification; real messages have one to three.
 MAX_SIGNATURES = 5
-MAX_KEY_RECORDS = 5
 
 
 def evaluate_dkim(message: Message, digests: BodyDigests, lookup: Lookup, now_s: float) -> tuple[DkimResult, ...]:
@@ -56,7 +56,7 @@ def _examine(field: Field, fields: Sequence[Field], digests: BodyDigests, lookup
         tags = tags_of(field)
         signature = parse_signature(field, tags)
         check_times(signature, now_s)
-        _check_from(signature, fields)
+        check_from(signature, fields)
         return _verify(signature, fields, digests, lookup)
     except Unusable as unusable:
         return _result(unusable.word, unusable.reason, unusable.evidence, tags)
@@ -72,7 +72,8 @@ def _result(word: DkimWord, reason: DkimReason, evidence: str, tags: dict[bytes,
     return DkimResult(word, reason, plain(evidence), domain, selector)
 
 
-def _check_from(signature: Signature, fields: Sequence[Field]) -> None:
+def check_from(signature: Signature, fields: Sequence[Field]) -> None:
+    """See that every From there is was signed. Raises Unusable."""
     # RFC 6376 §8.15: a From beyond those signed can be added to a message without breaking its signature.
     present = sum(field.key == b"from" for field in fields)
     if present > signature.signed_names.count(b"from"):
@@ -81,8 +82,9 @@ def _check_from(signature: Signature, fields: Sequence[Field]) -> None:
 
 
 def _verify(signature: Signature, fields: Sequence[Field], digests: BodyDigests, lookup: Lookup) -> DkimResult:
-    key = _fetch_key(signature, lookup)
-    word, reason, evidence = _compare(signature, key, fields, digests)
+    key = fetch_key(signature.domain, signature.selector, signature.algorithm, lookup)
+    _check_identity(signature, key)
+    word, reason, evidence = compare(signature, key, fields, digests)
     if key.testing:
         # RFC 6376 §3.6.1: a testing domain's failed signature counts as none. That its passing ones should not count
         # either is deliberately not followed: t=y is left behind in many records, and every large receiver counts them.
@@ -102,9 +104,10 @@ def _verify(signature: Signature, fields: Sequence[Field], digests: BodyDigests,
     )
 
 
-def _compare(
+def compare(
     signature: Signature, key: Key, fields: Sequence[Field], digests: BodyDigests
 ) -> tuple[DkimWord, DkimReason, str]:
+    """Return whether the signature is that of this body and these fields, why, and a sentence."""
     relaxed, length = signature.relaxed_body, signature.body_length
     size = digests.size_bytes(relaxed=relaxed)
     # RFC 6376 §3.5: l= must not be greater than the canonical body.
@@ -122,35 +125,7 @@ def _compare(
     return DkimWord.PASS, DkimReason.VERIFIED, f"signed by {signature.domain} with a {key.bits} bit {key.algorithm} key"
 
 
-def _fetch_key(signature: Signature, lookup: Lookup) -> Key:
-    name = f"{signature.selector}._domainkey.{signature.domain}"
-    try:
-        records = lookup(name, "TXT").texts()
-    except BadName:
-        evidence = f"no key can stand at {plain(name, 80)}"
-        raise Unusable(DkimWord.PERMERROR, DkimReason.NO_KEY, evidence) from None
-    if not records:
-        # RFC 6376 §6.1.2: no key record is a permanent failure.
-        raise Unusable(DkimWord.PERMERROR, DkimReason.NO_KEY, f"there is no key at {name}")
-    key = _first_key(records)
-    if isinstance(key, KeyFault):
-        # RFC 8301 §3.2: a signature with a key out of bounds is not examined, which RFC 8601 calls policy.
-        word = DkimWord.POLICY if key.reason is DkimReason.KEY_SIZE else DkimWord.PERMERROR
-        raise Unusable(word, key.reason, f"{key.text} at {name}")
-    _check_key(signature, key)
-    return key
-
-
-def _first_key(records: Sequence[bytes]) -> Key | KeyFault:
-    # RFC 6376 §3.6.2.2: several records are undefined; the first that is a key counts.
-    keys = [parse_key(record) for record in records[:MAX_KEY_RECORDS]]
-    return next((key for key in keys if isinstance(key, Key)), keys[0])
-
-
-def _check_key(signature: Signature, key: Key) -> None:
-    # RFC 6376 §6.1.2: the key's type must be the one that a= names.
-    if not signature.algorithm.startswith(f"{key.algorithm}-"):
-        raise Unusable(DkimWord.PERMERROR, DkimReason.KEY_FORBIDS, "the key is of another type than the signature (k=)")
+def _check_identity(signature: Signature, key: Key) -> None:
     # RFC 6376 §3.6.1: with t=s the domain of i= must be d= itself.
     if key.strict and signature.identity_domain != signature.domain:
         raise Unusable(DkimWord.PERMERROR, DkimReason.KEY_FORBIDS, "the key allows no subdomain in i= (t=s)")

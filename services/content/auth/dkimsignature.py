@@ -1,4 +1,4 @@
-"""Owns the DKIM-Signature field: its tags, their bounds, and the bytes that it signs. PURE.
+"""Owns the fields that sign a message (DKIM-Signature, and ARC's): tags, their bounds, and the bytes signed. PURE.
 
 Input: one field of a message. Output: a Signature, or Unusable with the word, the reason and a sentence.
 Standards: RFC 6376 §3.5 and §3.7, RFC 8301 §3.1, RFC 8616.
@@ -24,7 +24,7 @@ MAX_SIGNED_NAMES = 512
 # Clocks differ, and a signature may be made a moment before it is read.
 CLOCK_SKEW_S = 3_600
 _WHITE_SPACE = b" \t\r\n"
-_REQUIRED = (b"v", b"a", b"b", b"bh", b"d", b"h", b"s")
+_REQUIRED = (b"a", b"b", b"bh", b"d", b"h", b"s")
 _DIGITS = re.compile(rb"[0-9]{1,12}")
 # RFC 6376 §3.5: l= may have 76 digits.
 _LENGTH = re.compile(rb"[0-9]{1,76}")
@@ -71,47 +71,78 @@ class Signature:
 def tags_of(field: Field) -> dict[bytes, bytes]:
     """Return the tags of the field. Raises Unusable."""
     if len(field.value) > MAX_FIELD_BYTES:
-        raise _syntax("the DKIM-Signature field is too long")
+        raise _syntax(f"the {_shown(field)} field is too long")
     try:
         tags: dict[bytes, bytes] = parse_tag_value(field.value)
     except InvalidTagValueList:
-        raise _syntax("the DKIM-Signature is not a tag list") from None
+        raise _syntax(f"the {_shown(field)} field is not a tag list") from None
     return tags
 
 
+def _shown(field: Field) -> str:
+    return plain(field.name.decode("ascii", "replace"), 40)
+
+
 def parse_signature(field: Field, tags: dict[bytes, bytes]) -> Signature:
-    """Return the checked signature. Raises Unusable."""
-    for name in _REQUIRED:
-        if not tags.get(name):
-            raise _syntax(f"the signature has no {name.decode()}= tag")
+    """Return the checked DKIM-Signature. Raises Unusable."""
+    if not tags.get(b"v"):
+        raise _syntax("the signature has no v= tag")
     # RFC 6376 §3.5: v= must be "1".
     if tags[b"v"] != b"1":
         raise _syntax("the signature's v= is not 1")
+    return parse_tags(field, tags, identity=tags.get(b"i"))
+
+
+def parse_tags(field: Field, tags: dict[bytes, bytes], *, identity: bytes | None) -> Signature:
+    """Return the checked signature, of DKIM or of ARC. identity: i= where it names one. Raises Unusable."""
+    require(tags, _REQUIRED)
     # RFC 6376 §3.5: "dns/txt" is the only query method; others are ignored.
     if b"dns/txt" not in _names(tags.get(b"q", b"dns/txt")):
         raise _syntax("the signature's q= does not name dns/txt")
-    domain, selector = host_name_of(tags[b"d"]), host_name_of(tags[b"s"])
-    if domain is None or selector is None:
-        raise _syntax("the signature's d= or s= is not a name")
-    identity = tags.get(b"i", b"@" + tags[b"d"])
+    domain, selector = signer_of(tags)
+    local_part, _, identity_host = (identity or b"@" + tags[b"d"]).rpartition(b"@")
+    identity_domain = _identity_domain(identity_host, domain)
     relaxed_header, relaxed_body = _canonicalization(tags.get(b"c", b"simple/simple"))
     return Signature(
         field=field,
         domain=domain,
         selector=selector,
-        algorithm=_algorithm(tags[b"a"]),
-        identity=plain(identity.decode("ascii", "replace"), 320),
-        identity_domain=_identity_domain(identity, domain),
+        algorithm=algorithm_of(tags),
+        identity=f"{plain(local_part.decode('ascii', 'replace'), 64)}@{identity_domain}",
+        identity_domain=identity_domain,
         relaxed_header=relaxed_header,
         relaxed_body=relaxed_body,
         signed_names=_signed_names(tags[b"h"]),
-        body_hash=_octets(tags[b"bh"], "bh"),
-        signature=_octets(tags[b"b"], "b"),
+        body_hash=octets_of(tags, b"bh"),
+        signature=octets_of(tags, b"b"),
         mark=tags[b"b"].translate(None, _WHITE_SPACE)[:8].decode("ascii"),
         body_length=_number(tags, b"l", _LENGTH),
         signed_at_s=_number(tags, b"t", _DIGITS),
         expires_at_s=_number(tags, b"x", _DIGITS),
     )
+
+
+def require(tags: dict[bytes, bytes], names: Sequence[bytes]) -> None:
+    """See that these tags are there and not empty. Raises Unusable."""
+    for name in names:
+        if not tags.get(name):
+            raise _syntax(f"the signature has no {name.decode()}= tag")
+
+
+def signer_of(tags: dict[bytes, bytes]) -> tuple[str, str]:
+    """Return the domain and the selector. Raises Unusable."""
+    domain, selector = host_name_of(tags[b"d"]), host_name_of(tags[b"s"])
+    if domain is None or selector is None:
+        raise _syntax("the signature's d= or s= is not a name")
+    return domain, selector
+
+
+def body_form(tags: dict[bytes, bytes]) -> tuple[bool, int | None]:
+    """Return which canonical form of the body is signed (whether it is relaxed), and how much of it (l=).
+
+    Raises Unusable.
+    """
+    return _canonicalization(tags.get(b"c", b"simple/simple"))[1], _number(tags, b"l", _LENGTH)
 
 
 def check_times(signature: Signature, now_s: float) -> None:
@@ -140,17 +171,18 @@ def signed_data(signature: Signature, fields: Sequence[Field]) -> bytes:
     # RFC 6376 §5.4.2: instances are signed from the bottom up; one that does not exist counts as nothing.
     parts = [canonical(remaining[name].pop()) for name in signature.signed_names if remaining[name]]
     # RFC 6376 §3.7: the signature field comes last, its b= value deleted, without a trailing CRLF.
-    parts.append(canonical(signature.field._replace(value=_without_b(signature.field.value))))
+    parts.append(canonical(without_b(signature.field)))
     return b"\r\n".join(parts)
 
 
-def _without_b(value: bytes) -> bytes:
-    specs = value.split(b";")
+def without_b(field: Field) -> Field:
+    """Return a signature field as it was signed: without what b= holds."""
+    specs = field.value.split(b";")
     for index, spec in enumerate(specs):
         name, equals, _ = spec.partition(b"=")
         if equals and name.strip(_WHITE_SPACE) == b"b":
             specs[index] = name + equals
-    return b";".join(specs)
+    return field._replace(value=b";".join(specs))
 
 
 def _names(value: bytes) -> list[bytes]:
@@ -167,11 +199,12 @@ def _signed_names(value: bytes) -> tuple[bytes, ...]:
     return tuple(names)
 
 
-def _algorithm(value: bytes) -> str:
+def algorithm_of(tags: dict[bytes, bytes]) -> str:
+    """Return what a= names. Raises Unusable."""
     # RFC 8301 §3.1: rsa-sha1 must not be accepted.
-    if value == b"rsa-sha1":
+    if tags[b"a"] == b"rsa-sha1":
         raise Unusable(DkimWord.POLICY, DkimReason.ALGORITHM, "the signature uses SHA-1, which proves nothing any more")
-    algorithm = _ALGORITHMS.get(value)
+    algorithm = _ALGORITHMS.get(tags[b"a"])
     if algorithm is None:
         raise Unusable(DkimWord.NEUTRAL, DkimReason.ALGORITHM, "the signature's algorithm is unknown (a=)")
     return algorithm
@@ -186,19 +219,20 @@ def _canonicalization(value: bytes) -> tuple[bool, bool]:
         raise _syntax("the signature's canonicalization is unknown (c=)") from None
 
 
-def _identity_domain(identity: bytes, domain: str) -> str:
-    identity_domain = host_name_of(identity.rpartition(b"@")[2])
+def _identity_domain(host: bytes, domain: str) -> str:
+    identity_domain = host_name_of(host)
     # RFC 6376 §3.5: the domain of i= must be d= or below it.
     if identity_domain is None or not f".{identity_domain}".endswith(f".{domain}"):
         raise Unusable(DkimWord.PERMERROR, DkimReason.IDENTITY, "the signature's i= is not within its d=")
     return identity_domain
 
 
-def _octets(value: bytes, name: str) -> bytes:
+def octets_of(tags: dict[bytes, bytes], name: bytes) -> bytes:
+    """Return what a tag's base64 stands for. Raises Unusable."""
     try:
-        return base64.b64decode(value.translate(None, _WHITE_SPACE), validate=True)
+        return base64.b64decode(tags[name].translate(None, _WHITE_SPACE), validate=True)
     except binascii.Error:
-        raise _syntax(f"the signature's {name}= is not base64") from None
+        raise _syntax(f"the signature's {name.decode()}= is not base64") from None
 
 
 def _number(tags: dict[bytes, bytes], name: bytes, form: re.Pattern[bytes]) -> int | None:

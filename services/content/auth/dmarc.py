@@ -17,6 +17,7 @@ from shared.auth.spf_result import SpfResult, SpfWord, plain
 from shared.dns.answer import DnsTemporary
 from shared.dns.replay import Lookup
 
+_SHOWN_SIGNATURES = 3
 # RFC 9989 §4.7, t=y: one level below.
 _TESTING = {
     Disposition.REJECT: Disposition.QUARANTINE,
@@ -42,10 +43,13 @@ class _Policy:
     record: Record
 
 
-def evaluate_dmarc(author: Author, spf: SpfResult, dkim: Sequence[DkimResult], lookup: Lookup) -> DmarcResult:
+def evaluate_dmarc(
+    author: Author, spf: SpfResult, dkim: Sequence[DkimResult], lookup: Lookup, *, every: bool = False
+) -> DmarcResult:
     """Say whether the author domain is proved, and what its owner asks for if not.
 
-    aligned names the identifiers that prove it; once one equals the author domain, others are not looked into.
+    every: look into each identifier, as an aggregate report wants it; otherwise, once one equals the author domain,
+    others are not looked into, which saves look-ups.
     """
     domain = author.domain
     if domain is None:
@@ -55,7 +59,7 @@ def evaluate_dmarc(author: Author, spf: SpfResult, dkim: Sequence[DkimResult], l
         if policy is None or policy.record.policy is None:
             evidence = f"{domain} has no DMARC policy"
             return DmarcResult(DmarcWord.NONE, evidence, domain, policy.domain if policy else "")
-        return _evaluate(domain, policy, spf, dkim, lookup)
+        return _evaluate(domain, policy, spf, dkim, lookup, every=every)
     except DnsTemporary as error:
         evidence = plain(f"the DMARC policy of {domain} could not be fetched: {error.cause}")
         return DmarcResult(DmarcWord.TEMPERROR, evidence, domain)
@@ -79,29 +83,51 @@ def _discover(domain: str, lookup: Lookup) -> _Policy | None:
     return next(suffixes, None)
 
 
-def _evaluate(domain: str, policy: _Policy, spf: SpfResult, dkim: Sequence[DkimResult], lookup: Lookup) -> DmarcResult:
+def _evaluate(
+    domain: str, policy: _Policy, spf: SpfResult, dkim: Sequence[DkimResult], lookup: Lookup, *, every: bool
+) -> DmarcResult:
     record = policy.record
-    aligned = _aligned(domain, _identifiers(record, spf, dkim, passed=True), lookup)
+    aligned = _aligned(domain, _identifiers(record, spf, dkim, passed=True), lookup, every=every)
     if aligned.names:
         word, evidence = DmarcWord.PASS, f"{domain} is proved by {', '.join(aligned.names)}"
     elif aligned.unsure or _may_align(domain, _identifiers(record, spf, dkim, passed=False), lookup):
         # RFC 9989 §5.3.6: while DNS fails it is neither a pass nor a fail.
         word, evidence = DmarcWord.TEMPERROR, f"whether {domain} is proved cannot be said while DNS fails"
     else:
-        return _failed(domain, policy, _published(domain, policy, lookup))
-    published = record.policy or Disposition.NONE
+        return _failed(domain, policy, _published(domain, policy, lookup), _seen(spf, dkim))
     return DmarcResult(
-        word, evidence, domain, policy.domain, published=published, aligned=aligned.names, testing=record.testing
+        word,
+        evidence,
+        domain,
+        policy.domain,
+        published=record.policy or Disposition.NONE,
+        aligned=aligned.names,
+        testing=record.testing,
+        record=record.published_at(policy.domain),
     )
 
 
-def _failed(domain: str, policy: _Policy, published: Disposition) -> DmarcResult:
+def _failed(domain: str, policy: _Policy, published: Disposition, seen: str) -> DmarcResult:
     testing = policy.record.testing
     disposition = _TESTING[published] if testing else published
-    evidence = f"neither SPF nor DKIM proves {domain}; {policy.domain} asks for {disposition}"
+    evidence = f"{seen} proves {domain}; {policy.domain} asks for {disposition}"
     if testing:
         evidence += f" (testing; the policy is {published})"
-    return DmarcResult(DmarcWord.FAIL, evidence, domain, policy.domain, disposition, published, testing=testing)
+    record = policy.record.published_at(policy.domain)
+    return DmarcResult(
+        DmarcWord.FAIL, evidence, domain, policy.domain, disposition, published, testing=testing, record=record
+    )
+
+
+def _seen(spf: SpfResult, dkim: Sequence[DkimResult]) -> str:
+    """Return a phrase of what both say, such as `neither SPF (pass for b.test) nor DKIM (fail for a.test)`."""
+    signed = [one for one in dkim if one.domain]
+    shown = [f"{'part of the body only' if one.weak else one.word} for {one.domain}" for one in signed]
+    more = f", and {len(shown) - _SHOWN_SIGNATURES} more" if len(shown) > _SHOWN_SIGNATURES else ""
+    none = "no signature" if all(one.word is DkimWord.NONE for one in dkim) else "no signature that can be read"
+    by_dkim = ", ".join(shown[:_SHOWN_SIGNATURES]) + more if shown else none
+    by_spf = f"{spf.word} for {spf.domain}" if spf.domain else "no domain"
+    return plain(f"neither SPF ({by_spf}) nor DKIM ({by_dkim})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +150,21 @@ def _identifiers(record: Record, spf: SpfResult, dkim: Sequence[DkimResult], *, 
     return [one for one in dict.fromkeys(identifiers) if one.domain]
 
 
-def _aligned(domain: str, identifiers: Sequence[_Identifier], lookup: Lookup) -> _Aligned:
+def _aligned(domain: str, identifiers: Sequence[_Identifier], lookup: Lookup, *, every: bool = False) -> _Aligned:
     same = _names(one for one in identifiers if one.domain == domain)
-    if same:
+    if same and not every:
         return _Aligned(same, unsure=False)
-    relaxed, unsure = [], False
+    found, unsure = [], False
     for one in identifiers:
         # RFC 9989 §4.4: strict asks for the same domain, relaxed for the same organizational domain.
-        if one.strict:
+        if one.strict and one.domain != domain:
             continue
         try:
             if same_organization(domain, one.domain, lookup):
-                relaxed.append(one)
+                found.append(one)
         except DnsTemporary:
             unsure = True
-    return _Aligned(_names(relaxed), unsure)
+    return _Aligned(_names(found), unsure)
 
 
 def _may_align(domain: str, identifiers: Sequence[_Identifier], lookup: Lookup) -> bool:

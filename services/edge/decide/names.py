@@ -5,7 +5,8 @@ On failure: what could not be found out refuses nobody.
 """
 
 from services.edge.decide.refusal import Refusal, RefusalReason, refuse
-from services.edge.lookups.facts import ListFindings, ReverseResult
+from services.edge.lookups.facts import ListFindings
+from shared.auth.iprev import ReverseResult
 from shared.policy import Policy
 from shared.policy.names import DnsListRules, NameAction, ReverseRules
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from services.edge.lookups.country import Countries, warn_without_database
 from services.edge.lookups.dns_lists import DnsLists
-from services.edge.lookups.facts import ListFindings, ReverseResult
+from services.edge.lookups.facts import ListFindings
 from services.edge.lookups.list_health import ListHealth, OnChange
 from services.edge.lookups.list_probe import ProbeResolver
-from services.edge.lookups.reverse import confirmed_name, known_name
+from services.edge.lookups.reverse import confirmed_name
+from shared.auth.iprev import ReverseResult, known_name
 from shared.policy import Policy
 
 

@@ -1,28 +1,7 @@
-"""What the look-ups about a client return (PURE).
-
-Standards: RFC 8601 §2.7.3 (the words of iprev).
-"""
+"""What DNS lists say about a client (PURE)."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from ipaddress import IPv4Address
-
-
-class ReverseWord(StrEnum):
-    """RFC 8601 §2.7.3: the results of checking an address's name in both directions."""
-
-    PASS = "pass"  # the standard's word
-    FAIL = "fail"
-    TEMPERROR = "temperror"
-    PERMERROR = "permerror"
-
-
-@dataclass(frozen=True, slots=True)
-class ReverseResult:
-    """What DNS says of a client's name. name: confirmed; empty if there is none, None if nobody can tell now."""
-
-    word: ReverseWord
-    name: str | None
 
 
 @dataclass(frozen=True, slots=True)

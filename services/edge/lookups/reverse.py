@@ -1,70 +1,20 @@
-"""The client's name: from its address by PTR, and back by A or AAAA (I/O: resolver).
+"""The client's confirmed name within the time that the policy gives it (I/O: resolver).
 
-Output: a ReverseResult. Standards: RFC 8601 §2.7.3 and §3 (iprev), RFC 1035 §3.5, RFC 3596 §2.5 (ip6.arpa).
-On failure: DNS that fails, or takes longer than there is time, is temperror: the name is then unknown, not missing.
+Standards: RFC 8601 §3 (iprev); the evaluation is in shared/auth/iprev.py.
+On failure: what takes longer is temperror: the name is then unknown, not missing.
 """
 
 import asyncio
-from ipaddress import IPv4Address, ip_address
 
-from services.edge.lookups.facts import ReverseResult, ReverseWord
-from shared.auth.domain import host_name
-from shared.dns.answer import Answer, BadName, DnsTemporary, Resolver
-from shared.dns.replay import Lookup, NeedLookup, replay
-from shared.policy.client import plain_ip
-from shared.policy.table import IpAddress
-
-# RFC 8601 §3: a bound on the names protects against records made to keep us busy.
-MAX_NAMES = 10
-
-_NOT_KNOWN = ReverseResult(ReverseWord.TEMPERROR, None)
+from shared.auth import iprev
+from shared.auth.iprev import ReverseResult
+from shared.dns.answer import Resolver
 
 
 async def confirmed_name(resolver: Resolver, address: str, timeout_s: float) -> ReverseResult:
     """Return the client's confirmed name, within the time. Raises nothing but cancellation."""
-    client = plain_ip(address)
     try:
         async with asyncio.timeout(timeout_s):
-            return await replay(resolver, lambda lookup: evaluate_reverse(client, lookup))
+            return await iprev.confirmed_name(resolver, address)
     except TimeoutError:
-        return _NOT_KNOWN
-
-
-def known_name(resolver: Resolver, address: str) -> ReverseResult | None:
-    """Return the same as far as it can be told from the resolver's memory, None if something has to be asked."""
-
-    def remembered(name: str, rdtype: str) -> Answer:
-        answer = resolver.cached(name, rdtype)
-        if answer is None:
-            raise NeedLookup(name, rdtype)
-        return answer
-
-    try:
-        return evaluate_reverse(plain_ip(address), remembered)
-    except NeedLookup:
-        return None
-
-
-def evaluate_reverse(client: IpAddress, lookup: Lookup) -> ReverseResult:
-    """Return the first name whose own addresses have the client's among them."""
-    try:
-        names = lookup(client.reverse_pointer, "PTR").names()
-    except DnsTemporary:
-        return _NOT_KNOWN
-    # RFC 8601 §2.7.3: permerror where no PTR data are published.
-    if not names:
-        return ReverseResult(ReverseWord.PERMERROR, "")
-    unsure = False
-    rdtype = "A" if isinstance(client, IPv4Address) else "AAAA"
-    for name in filter(None, map(host_name, names[:MAX_NAMES])):
-        try:
-            found = lookup(name, rdtype).addresses()
-        except BadName:
-            continue
-        except DnsTemporary:
-            unsure = True
-            continue
-        if any(ip_address(text) == client for text in found):
-            return ReverseResult(ReverseWord.PASS, name)
-    # One that could not be looked up may be the right one.
-    return _NOT_KNOWN if unsure else ReverseResult(ReverseWord.FAIL, "")
+        return iprev.NOT_KNOWN

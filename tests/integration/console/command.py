@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from typer.testing import CliRunner, Result
+from click.testing import Result
+from typer.testing import CliRunner
 
 from infra.local.ports import free_ports
 from services.console.cli.main import app

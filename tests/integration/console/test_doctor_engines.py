@@ -3,24 +3,8 @@
 from services.console.doctor import engines
 from services.console.doctor.finding import Level
 from shared.settings import DnsSettings
-from tests.clamd import Clamd
 from tests.dnsserver import DnsServer, Fault
 from tests.redis import RedisServer
-
-
-async def test_a_clamd_that_answers_is_good_and_one_that_does_not_is_wrong(clamd: Clamd) -> None:
-    address = f"127.0.0.1:{clamd.port}"
-    assert [finding.level for finding in await engines.clamd(address)] == [Level.GOOD]
-    clamd.kill()
-    (finding,) = await engines.clamd(address)
-    assert finding.level is Level.WRONG
-    assert "451" in finding.mend
-
-
-async def test_a_clamd_that_is_nowhere_named_is_not_looked_for() -> None:
-    assert await engines.clamd(None) == []
-    assert [finding.level for finding in await engines.clamd("/nowhere/clamd.sock")] == [Level.WRONG]
-    assert [finding.level for finding in await engines.clamd("nonsense")] == [Level.WRONG]
 
 
 async def test_a_dns_that_answers_is_good_even_if_there_is_no_such_name() -> None:

@@ -197,7 +197,7 @@ async def test_without_nameservers_every_name_fails_at_once() -> None:
 async def test_a_bad_name_is_refused_and_never_asked(server: DnsServer) -> None:
     async with resolving(server.address) as resolver:
         with pytest.raises(BadName):
-            await resolver.lookup("two words.test", "A")
+            await resolver.lookup("back\\slash.test", "A")
         with pytest.raises(BadName):
             resolver.cached("a..test", "A")
         with pytest.raises(ValueError, match="record type"):

@@ -9,7 +9,7 @@ import pytest
 import uvloop
 
 from services.edge.lookups.client import ClientLookups, ClientNames
-from services.edge.lookups.facts import ReverseWord
+from shared.auth.iprev import ReverseWord
 from shared.dns.resolver import CachingResolver
 from shared.policy import Policy, parse_policy
 from tests.dnsserver import DnsServer, Fault, Records

@@ -6,7 +6,7 @@ from pathlib import Path
 import dkim
 import pytest
 
-from infra.local.demo import Case, cases
+from infra.local.cases import Case, cases
 from infra.local.generate import generate
 from infra.local.layout import layout_of
 from shared.dns.zonefile import parse_zone

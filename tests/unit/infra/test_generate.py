@@ -41,9 +41,9 @@ def test_a_template_with_an_unknown_name_is_an_error() -> None:
 def test_every_file_can_be_used_by_its_program_and_is_private(layout: Layout) -> None:
     made = generate(layout)
     assert made.edge.listeners.keys() == {"mx", "submission", "submissions"}
-    assert made.content.clamd.port == made.clamd.port
+    assert made.content.clamd.addresses == [f"127.0.0.1:{made.clamd.port}"]
     assert {path.stem for path in layout.settings.iterdir()} == {
-        *("rabbitmq", "clamd", "edge", "content", "delivery", "console", "secrets")
+        *("rabbitmq", "clamd", "rspamd", "edge", "content", "delivery", "console", "secrets")
     }
     for path in layout.settings.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -73,6 +73,7 @@ def test_a_port_that_is_changed_in_one_place_is_known_everywhere(layout: Layout)
     for program, text in (
         ("rabbitmq", "amqp_port = 1111\nmanagement_port = 2222\n"),
         ("clamd", "port = 3333\n"),
+        ("rspamd", "port = 6666\n"),
         ("edge", "[health]\nport = 4444\n"),
         ("console", "[health]\nport = 5555\n"),
     ):
@@ -81,9 +82,23 @@ def test_a_port_that_is_changed_in_one_place_is_known_everywhere(layout: Layout)
     assert {service.broker.port for service in (made.edge, made.content, made.delivery, made.console)} == {1111}
     assert made.console.management is not None
     assert made.console.management.url == "http://127.0.0.1:2222"
-    assert made.content.clamd.port == 3333
+    assert made.content.clamd.addresses == ["127.0.0.1:3333"]
+    assert made.content.antispam.addresses == ["127.0.0.1:6666"]
     assert made.console.services.edge == "http://127.0.0.1:4444"
     assert made.console.services.recorder == "http://127.0.0.1:5555"
+
+
+@pytest.mark.parametrize(
+    "antispam",
+    ['engine = "none"', 'engine = "spamd"', 'addresses = ["192.0.2.7:11333"]'],
+    ids=lambda text: text.split()[0],
+)
+def test_rspamd_runs_here_only_where_content_asks_it(layout: Layout, antispam: str) -> None:
+    assert generate(layout).engines == ("rabbitmq", "clamd", "rspamd")
+    assert layout.overrides is not None
+    layout.overrides.mkdir()
+    (layout.overrides / "content.toml").write_text(f"[antispam]\n{antispam}\n")
+    assert generate(layout).engines == ("rabbitmq", "clamd")
 
 
 def test_an_override_with_an_unknown_key_is_refused_by_its_name(layout: Layout) -> None:

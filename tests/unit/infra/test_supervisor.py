@@ -6,25 +6,27 @@ from pathlib import Path
 from infra.local.layout import layout_of
 from infra.local.supervisor import configuration, programs
 
+ENGINES = ("rabbitmq", "clamd", "rspamd")
 LAYOUT = layout_of({"GATEPOST_DATA": '/srv/100% "mail"'})
 
 
 def parsed(user: str | None = None) -> configparser.ConfigParser:
     read = configparser.ConfigParser()
-    read.read_string(configuration(LAYOUT, Path("/tmp/socket"), programs(LAYOUT), user))
+    read.read_string(configuration(LAYOUT, Path("/tmp/socket"), programs(LAYOUT, ENGINES), user))
     return read
 
 
-def test_the_stages_end_before_the_broker_does() -> None:
-    order = {program.name: parsed().getint(f"program:{program.name}", "priority") for program in programs(LAYOUT)}
+def test_the_stages_end_before_the_broker_and_the_engines_do() -> None:
+    every = programs(LAYOUT, ENGINES)
+    order = {program.name: parsed().getint(f"program:{program.name}", "priority") for program in every}
     # supervisord stops the highest first.
-    assert max(order["rabbitmq"], order["clamd"]) < min(
+    assert max(order[name] for name in ENGINES) < min(
         order[name] for name in ("edge", "content", "delivery", "console")
     )
 
 
 def test_every_program_is_started_again_for_ever_and_logs_into_its_own_file() -> None:
-    for program in programs(LAYOUT):
+    for program in programs(LAYOUT, ENGINES):
         section = parsed()[f"program:{program.name}"]
         assert section.getboolean("autorestart")
         assert int(section["startretries"]) > 100_000

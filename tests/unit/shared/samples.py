@@ -1,4 +1,6 @@
-"""One full and one least envelope, as the tests of the wire form know them."""
+"""Envelopes as the tests of the wire form know them: one full, one least, one as quarantine and a release have it."""
+
+from dataclasses import replace
 
 from shared.envelope import Body, Client, Direction, Envelope, Notify, Proof, Recipient, Ret, Retry
 from shared.verdict import Action, CheckName, Reason, Verdict
@@ -44,4 +46,38 @@ FULL = Envelope(
     hop="smtp://mail.gatepost.test:25",
     parent="01m85rrw9tejgajt89hfcgzyx3",
     retry=Retry(attempts=3, not_before=1_795_000_300.25, last_reply="451 4.3.0 later", delay_notice_sent=True),
+)
+# What came into v1 with the verdict record: an envelope without these is read as before.
+RELEASED = replace(
+    LEAST,
+    verdict=Verdict(
+        Action.TAG,
+        (
+            Reason(
+                CheckName.ANTISPAM,
+                "scored",
+                Action.TAG,
+                "Rspamd gave it 7.2: BAYES_SPAM 5.1.",
+                rule='domains."a.test".checks.antispam.tag_at',
+                input="the whole message, 1,234 octets",
+                score=7.2,
+                threshold=6.0,
+                change="a score below 6",
+            ),
+            Reason(
+                CheckName.SPF,
+                "fail",
+                Action.ACCEPT,
+                "v=spf1 -all",
+                rule="checks.spf.fail",
+                exemption="partners: they forward",
+            ),
+        ),
+        7,
+        strip=("2", "3.1"),
+        subject_tag="[SPAM]",
+    ),
+    results="mx.gatepost.test; spf=fail smtp.mailfrom=a.test",
+    bypass=("attachments.blocked", "antivirus"),
+    released_by="ann",
 )

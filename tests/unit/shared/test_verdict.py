@@ -1,8 +1,10 @@
 """Rules of what the client is told of a verdict."""
 
+from dataclasses import replace
+
 import pytest
 
-from shared.verdict import Action, CheckName, Reason, Verdict, reply_to
+from shared.verdict import Action, CheckName, Reason, Verdict, reply_to, verdict_facts, without
 from tests.unit.shared.samples import ID
 
 
@@ -41,3 +43,64 @@ def test_every_answer_has_the_id_and_no_evidence(action: Action, check: CheckNam
     line = str(reply_to(verdict(action, check), ID))
     assert ID in line
     assert "secret" not in line
+
+
+BLOCKED = Reason(
+    CheckName.ATTACHMENTS, "blocked", Action.QUARANTINE, "a.exe", 'domains."a.test".checks.attachments.blocked'
+)
+SPAM = Reason(CheckName.ANTISPAM, "spam", Action.TAG, "7.2", "checks.antispam.tag_at", score=7.2, threshold=6.0)
+CLEAN = Reason(CheckName.ANTIVIRUS, "clean", Action.ACCEPT, "nothing")
+DOWN = Reason(CheckName.ANTIVIRUS, "error", Action.DEFER, "away")
+
+
+def test_a_rule_is_named_alike_wherever_it_stands() -> None:
+    assert [reason.key for reason in (BLOCKED, SPAM, DOWN)] == ["attachments.blocked", "antispam.tag_at", "antivirus"]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "rules", "action"),
+    [
+        ((BLOCKED, SPAM, CLEAN), ["attachments.blocked"], Action.TAG),
+        ((BLOCKED, SPAM, CLEAN), ["attachments.blocked", "antispam.tag_at"], Action.ACCEPT),
+        ((BLOCKED, SPAM, CLEAN), ["antispam.tag_at"], Action.QUARANTINE),
+        ((BLOCKED, CLEAN), ["attachments"], Action.QUARANTINE),
+        ((DOWN, BLOCKED), ["attachments.blocked"], Action.DEFER),
+        ((DOWN, BLOCKED), ["antivirus"], Action.QUARANTINE),
+        ((), ["attachments.blocked"], Action.ACCEPT),
+    ],
+)
+def test_a_verdict_without_some_rules_is_what_the_others_come_to(
+    reasons: tuple[Reason, ...], rules: list[str], action: Action
+) -> None:
+    decided = without(Verdict(reasons[0].action if reasons else Action.ACCEPT, reasons, 3), rules, "ann")
+    assert decided.action is action
+    assert decided.policy_version == 3
+    assert {one.check for one in decided.reasons} == {one.check for one in reasons}
+    for one in decided.reasons:
+        assert (one.exemption == "released by ann") is (one.key in rules)
+
+
+def test_nothing_is_taken_out_of_what_somebody_let_go() -> None:
+    stripped = Verdict(Action.TAG, (replace(BLOCKED, action=Action.TAG), SPAM), 3, strip=("2",), subject_tag="[SPAM]")
+    decided = without(stripped, ["attachments.blocked"], "ann")
+    assert (decided.action, decided.strip, decided.subject_tag) == (Action.TAG, (), "[SPAM]")
+
+
+def test_facts_leave_out_what_is_empty() -> None:
+    facts = verdict_facts(Verdict(Action.TAG, (SPAM, CLEAN), 3, subject_tag="[SPAM]"))
+    assert facts == {
+        "action": "tag",
+        "subject_tag": "[SPAM]",
+        "reasons": [
+            {
+                "check": "antispam",
+                "result": "spam",
+                "action": "tag",
+                "evidence": "7.2",
+                "rule": "checks.antispam.tag_at",
+                "score": 7.2,
+                "threshold": 6.0,
+            },
+            {"check": "antivirus", "result": "clean", "action": "accept", "evidence": "nothing"},
+        ],
+    }

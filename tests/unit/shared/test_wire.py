@@ -38,7 +38,7 @@ from shared.wire import (
     read_note,
     read_reply_to,
 )
-from tests.unit.shared.samples import FULL, ID, LEAST
+from tests.unit.shared.samples import FULL, ID, LEAST, RELEASED
 
 GOLDEN = Path(__file__).parent / "golden"
 JUDGEMENT = Judgement(ID, "0123abcd", "token", Action.REFUSE, 550, "5.7.1", f"Message refused: malware found [{ID}]")
@@ -55,7 +55,11 @@ def read(text: str) -> Envelope:
     return read_envelope(MAIL_TYPE, {ENVELOPE: text})
 
 
-ENVELOPES = [("envelope-v1-full.json", FULL), ("envelope-v1-least.json", LEAST)]
+ENVELOPES = [
+    ("envelope-v1-full.json", FULL),
+    ("envelope-v1-least.json", LEAST),
+    ("envelope-v1-released.json", RELEASED),
+]
 
 
 @pytest.mark.parametrize(("name", "envelope"), ENVELOPES)

@@ -25,6 +25,10 @@ def test_the_administrator_of_the_broker_is_known_to_broker_and_installer_alone(
     }
 
 
+def test_only_the_console_may_teach_rspamd() -> None:
+    assert {holder.name for holder in HOLDERS for _, secret in holder.passwords if secret == "rspamd"} == {"console"}
+
+
 def test_services_and_engines_run_as_different_users() -> None:
     services = {holder.uid for holder in HOLDERS if holder.name in (*STAGES, "installer")}
     engines = {holder.uid for holder in HOLDERS if holder.name not in (*STAGES, "installer")}

@@ -2,6 +2,8 @@
 
 import time
 from dataclasses import replace
+from email import message_from_bytes
+from email.message import Message
 
 import pytest
 
@@ -16,7 +18,8 @@ from tests.fakes import FakeEvents, FakePublisher, Published
 
 ID = "01m85rrw9tejgajt89hfcgzyx2"
 ORIGINAL = b"Subject: x\r\n\r\nbody\r\n"
-MARKED = b"Authentication-Results: mx.test; none\r\n" + ORIGINAL
+RESULTS = "mx.test; none"
+MARKED = f"Authentication-Results: {RESULTS}\r\n".encode() + ORIGINAL
 POLICY = parse_policy("[retry]\nlifetime_s = 3600\n")
 ENVELOPE = Envelope(
     id=ID,
@@ -39,11 +42,17 @@ class Stage:
 
     def __init__(self) -> None:
         self.publisher, self.events = FakePublisher(), FakeEvents()
-        self.carry_out = CarryOut(self.publisher, self.events)
+        self.carry_out = CarryOut(self.publisher, self.events, "mx.test")
 
-    async def take(self, envelope: Envelope = ENVELOPE, proved: Proof | None = None, **verdicts: Verdict) -> None:
+    async def take(
+        self,
+        envelope: Envelope = ENVELOPE,
+        proved: Proof | None = None,
+        message: bytes = ORIGINAL,
+        **verdicts: Verdict,
+    ) -> None:
         by_domain = {f"{name}.test": verdict for name, verdict in verdicts.items()}
-        await self.carry_out(Examined(envelope, ORIGINAL, MARKED, proved), by_domain, POLICY)
+        await self.carry_out(Examined(envelope, message, RESULTS, proved), by_domain, POLICY)
 
     @property
     def copies(self) -> dict[str, Published]:
@@ -88,10 +97,12 @@ async def test_a_tagged_copy_has_the_tag_on_top_and_an_accepted_one_has_not(stag
 async def test_what_is_kept_in_quarantine_says_why(stage: Stage, action: Action) -> None:
     await stage.take(a=verdict(action), b=verdict(action))
     (copy,) = stage.publisher.published
-    assert (copy.exchange, copy.key, copy.body) == ("gatepost.to.quarantine", "quarantine", MARKED)
+    assert (copy.exchange, copy.key, copy.body) == ("gatepost.to.quarantine", "quarantine", ORIGINAL)
     note = read_note(copy.headers)
     assert note is not None
     assert (note.reason, note.evidence, note.check) == (action.value, "why", "spf")
+    assert copy.envelope.results == RESULTS, "what was seen on receipt is kept beside the exact bytes"
+    assert copy.envelope.client == ENVELOPE.client
 
 
 @pytest.mark.parametrize("action", [Action.ACCEPT, Action.TAG, Action.QUARANTINE, Action.REFUSE])
@@ -147,5 +158,41 @@ async def test_a_copy_that_the_broker_does_not_take_is_an_error_and_no_event(sta
 async def test_a_literal_domain_has_its_verdict_too(stage: Stage) -> None:
     envelope = replace(ENVELOPE, recipients=(Recipient('"a@b"@[IPv6:2001:db8::1]'),))
     by_domain = {"[IPv6:2001:db8::1]": verdict(Action.ACCEPT)}
-    await stage.carry_out(Examined(envelope, ORIGINAL, MARKED, None), by_domain, POLICY)
+    await stage.carry_out(Examined(envelope, ORIGINAL, RESULTS, None), by_domain, POLICY)
     assert len(stage.publisher.published) == 1
+
+
+WITH_PARTS = (
+    b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\n\r\nhello\r\n--b\r\nContent-Disposition: attachment; filename=a.exe\r\n\r\nMZ\r\n--b--\r\n"
+)
+
+
+async def test_a_stripped_message_is_delivered_without_the_part_and_held_whole(stage: Stage) -> None:
+    reason = Reason(CheckName.ATTACHMENTS, "blocked", Action.TAG, "a.exe (part 2) is not allowed.")
+    stripped = Verdict(Action.TAG, (reason,), 7, strip=("2",))
+    await stage.take(message=WITH_PARTS, a=stripped, b=stripped)
+    held, delivered = stage.publisher.published
+    note = read_note(held.headers)
+    assert note is not None
+    assert (held.exchange, held.body, note.reason) == ("gatepost.to.quarantine", WITH_PARTS, "stripped")
+    assert b"MZ" not in delivered.body
+    assert b"hello" in delivered.body
+    notice = message_from_bytes(delivered.body).get_payload(1)
+    assert isinstance(notice, Message)
+    assert ID in str(notice.get_payload(decode=True))
+    assert stage.events.of(ID) == [EventKind.QUARANTINED, EventKind.QUEUED]
+
+
+async def test_a_subject_tag_stands_before_the_subject(stage: Stage) -> None:
+    tagged = replace(verdict(Action.TAG), subject_tag="[SPAM]")
+    await stage.take(a=tagged, b=tagged)
+    (copy,) = stage.publisher.published
+    assert b"\r\nSubject: [SPAM] x\r\n" in copy.body
+
+
+async def test_the_verdict_stands_in_the_header_only_where_the_policy_wants_it(stage: Stage) -> None:
+    decided = {"a.test": verdict(Action.ACCEPT), "b.test": verdict(Action.ACCEPT)}
+    for policy, shown in ((POLICY, False), (parse_policy("verdict.header = true"), True)):
+        await stage.carry_out(Examined(ENVELOPE, ORIGINAL, RESULTS, None), decided, policy)
+        assert (b"X-Gatepost-Verdict: " in stage.publisher.published[-1].body) is shown

@@ -1,5 +1,6 @@
 """The split of a message."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +47,22 @@ def test_too_many_fields_are_a_fault_and_only_the_first_are_kept() -> None:
     message = split_message(b"A: 1\r\n" * (module.MAX_FIELDS + 5) + b"\r\n")
     assert "more than" in message.fault
     assert len(message.fields) == module.MAX_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("header", "stray"),
+    [
+        (b"A: 1\r\nB: 2\r\n 3\r\n", b""),
+        (b"A: 1\r\nno field\r\nB: 2\r\n", b"no field\r\nB: 2"),
+        (b"no field\r\nB: 2\r\n", b"no field\r\nB: 2"),
+        (b"A: 1\r\n \t\r\nB: 2\r\n", b"B: 2"),
+        (b"A: 1\r\n \r\nno field\r\n", b"no field"),
+        (b"A: 1\r\nno field\r\n \r\nB: 2\r\n", b"no field\r\n \r\nB: 2"),
+        (b"no: 1\r\nno\r\n", b"no"),
+    ],
+)
+def test_what_some_clients_take_for_the_bodys_beginning_is_known(header: bytes, stray: bytes) -> None:
+    assert split_message(header + b"\r\nbody").stray == stray
 
 
 @settings(deadline=None)

@@ -14,6 +14,9 @@ PROJECT = Path(__file__).parents[4]
 DOMAIN = '[domains."a.test"]\nroute = "mx"\n'
 
 
+EXEMPTION = "[[exemptions]]\nname = 'a'\nreason = 'why'\n"
+
+
 def refused(text: str) -> str:
     with pytest.raises(PolicyError) as caught:
         parse_policy(text)
@@ -49,7 +52,9 @@ class TestDefaults:
 
     @pytest.mark.parametrize("check", CheckName)
     def test_every_check_has_rules_and_is_on(self, check: CheckName) -> None:
-        assert getattr(self.policy.checks, check.value).enabled
+        # The brake is on an account, whatever the domain.
+        tables = self.policy if check is CheckName.BRAKE else self.policy.checks
+        assert getattr(tables, check.value).enabled
 
     def test_limits_keep_to_the_standard(self) -> None:
         # RFC 5321 §4.5.3.1.8 and §4.5.3.2.7, §4.5.4.1.
@@ -98,6 +103,24 @@ def test_the_policies_that_come_with_the_project_are_valid(file: Path) -> None:
         ("checks = 5\n" + DOMAIN + "recipients = 'any'", "checks: "),
         (DOMAIN + "recipients = 'any'\nchecks = 5", "domains.a.test.checks: "),
         (DOMAIN + "recipients = 'any'\nchecks.spf = 5", "domains.a.test.checks.spf: "),
+        ("[outbound.spf]\nfial = 'tag'", "outbound.spf.fial: unknown key"),
+        (DOMAIN + "recipients = 'any'\noutbound.spf.x = 1", "domains.a.test.outbound.spf.x: unknown key"),
+        ("[checks.antispam]\ntag_at = 'always'", "checks.antispam.tag_at"),
+        ("[checks.antispam]\ntag_at = 20", "checks.antispam: tag_at = 20 is above quarantine_at = 10"),
+        # What is inherited may make an order wrong that is right by itself.
+        ("[checks.antispam]\ntag_at = 8\n[outbound.antispam]\nquarantine_at = 7", "outbound.antispam: tag_at = 8"),
+        ("[checks.antispam]\nsubject_tag = 'ä'", "checks.antispam.subject_tag"),
+        ('[checks.antispam]\nsubject_tag = "a\\r\\nb"', "checks.antispam.subject_tag"),
+        ("[checks.attachments]\nblocked = 'remove'", "checks.attachments.blocked"),
+        ("[checks.antivirus]\ninfected = 'strip'", "checks.antivirus.infected"),
+        ("[checks.attachments]\nblocked_names = ['a/b']", "checks.attachments.blocked_names.0"),
+        ("[checks.attachments]\nblocked_types = ['virus']", "checks.attachments.blocked_types.0"),
+        (EXEMPTION + "checks = ['spf']", "exemptions.0: exemption 'a' names nobody"),
+        (EXEMPTION + "checks = ['bayes']\nlogins = ['x']", "exemptions.0.checks.0"),
+        (EXEMPTION + "checks = []\nlogins = ['x']", "exemptions.0.checks"),
+        (EXEMPTION.replace("'why'", "''") + "checks = ['spf']\nlogins = ['x']", "exemptions.0.reason"),
+        (2 * (EXEMPTION + "checks = ['spf']\nlogins = ['x']\n"), "exemptions: two have the name 'a'"),
+        ("[brake]\nspam = '10'", "brake.spam"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_path(text: str, key: str) -> None:
@@ -154,6 +177,22 @@ def test_a_domains_checks_are_laid_over_the_common_ones_key_by_key() -> None:
     assert (lax.spf.fail, lax.spf.softfail) == (Action.QUARANTINE, Action.TAG)
     assert (strict.antivirus.enabled, lax.antivirus.enabled) == (True, False)
     assert lax.antivirus.infected is Action.REFUSE
+
+
+def test_outbound_rules_are_the_common_ones_but_for_what_they_change() -> None:
+    policy = parse_policy(
+        RULES
+        + """outbound.spf.softfail = "accept"
+[outbound.spf]
+fail = "refuse"
+"""
+    )
+    assert (policy.outbound.spf.fail, policy.outbound.spf.softfail) == (Action.REFUSE, Action.TAG)
+    assert policy.outbound_of("lax.test").spf.softfail is Action.ACCEPT
+    # What a domain wants for mail to it says nothing about mail from it.
+    assert policy.outbound_of("lax.test").antivirus.enabled
+    assert policy.outbound_of("strict.test").spf.fail is Action.REFUSE
+    assert policy.outbound_of("other.test") is policy.outbound
 
 
 def test_a_strange_domain_has_the_common_checks_and_the_default_route() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.content.auth import dkim as module
-from services.content.auth.canon import BodyDigests
+from services.content.auth.digests import BodyDigests
 from services.content.auth.dkim import evaluate_dkim
 from services.content.auth.dkimkey import Key, KeyFault, parse_key
 from services.content.auth.dkimsignature import MAX_FIELD_BYTES

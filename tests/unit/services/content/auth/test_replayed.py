@@ -2,7 +2,7 @@
 
 import time
 
-from services.content.auth.canon import BodyDigests
+from services.content.auth.digests import BodyDigests
 from services.content.auth.dkim import evaluate_dkim
 from services.content.auth.dmarc import evaluate_dmarc
 from services.content.auth.proof import Proof, proved_by

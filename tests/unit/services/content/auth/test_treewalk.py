@@ -11,6 +11,7 @@ from shared.dns.answer import DnsTemporary
 from tests.unit.shared.auth.zone import Zone, spf_zone
 
 NONE, QUARANTINE, REJECT = Disposition.NONE, Disposition.QUARANTINE, Disposition.REJECT
+RUA = ("mailto:a@b.example",)
 
 
 def dmarc_zone(records: dict[str, str | list[str]]) -> Zone:
@@ -38,9 +39,9 @@ def asked(zone: Zone) -> list[str]:
         ("v=DMARC1; p=reject; p=none", Record(REJECT)),
         ("v=DMARC1", Record(None)),
         ("v=DMARC1; p=bogus", Record(None)),
-        ("v=DMARC1; rua=mailto:a@b.example", Record(NONE)),
-        ("v=DMARC1; p=bogus; sp=reject; rua=mailto:a@b.example", Record(NONE)),
-        ("v=DMARC1; p=reject; sp=bogus; rua=mailto:a@b.example", Record(NONE)),
+        ("v=DMARC1; rua=mailto:a@b.example", Record(NONE, report_addresses=RUA)),
+        ("v=DMARC1; p=bogus; sp=reject; rua=mailto:a@b.example", Record(NONE, report_addresses=RUA)),
+        ("v=DMARC1; p=reject; sp=bogus; rua=mailto:a@b.example", Record(NONE, report_addresses=RUA)),
         ("v=DMARC1; p=reject; np=bogus", Record(None)),
         ("v=DMARC1; p=bogus; rua=nonsense", Record(None)),
         ("v=DMARC1; p=reject; \xe9=1", Record(REJECT)),

@@ -6,7 +6,8 @@ import pytest
 
 from services.edge.decide.names import judge_lists, judge_name, judge_names
 from services.edge.decide.refusal import RefusalReason
-from services.edge.lookups.facts import Hit, ListFindings, ReverseResult, ReverseWord
+from services.edge.lookups.facts import Hit, ListFindings
+from shared.auth.iprev import ReverseResult, ReverseWord
 from shared.policy import parse_policy
 from shared.policy.names import DnsListRules, ReverseRules
 

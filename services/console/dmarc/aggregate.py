@@ -1,0 +1,46 @@
+"""From a day's evaluations of one domain to the rows of its report (PURE). Standards: RFC 9990 §3.1."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from shared.dmarc_seen import DmarcSeen, Published
+
+# RFC 9990 §2.6 wants reports of a size that can be mailed; what is beyond is counted in the last row's place.
+MAX_ROWS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How many messages had one and the same evaluation."""
+
+    seen: DmarcSeen
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A day's rows for one policy domain, the most frequent first. left_out: messages of rows beyond the limit."""
+
+    published: Published
+    rua: tuple[str, ...]
+    organization: str
+    rows: tuple[Row, ...]
+    left_out: int = 0
+
+
+def aggregate(evaluations: Iterable[DmarcSeen]) -> list[Aggregate]:
+    """Return an aggregate per published record: one that changed during the day makes two."""
+    by_record: dict[tuple[Published, tuple[str, ...], str], Counter[DmarcSeen]] = {}
+    for seen in evaluations:
+        record = (seen.published, seen.rua, seen.organization)
+        by_record.setdefault(record, Counter())[seen] += 1
+    return [_of_record(*record, counted) for record, counted in by_record.items()]
+
+
+def _of_record(
+    published: Published, rua: tuple[str, ...], organization: str, counted: "Counter[DmarcSeen]"
+) -> Aggregate:
+    rows = tuple(Row(seen, count) for seen, count in counted.most_common(MAX_ROWS))
+    left_out = counted.total() - sum(row.count for row in rows)
+    return Aggregate(published, rua, organization, rows, left_out)

@@ -1,0 +1,150 @@
+"""What Office documents do by themselves: macros, objects, templates from elsewhere (runs in a helper process alone).
+
+Input: a document's bytes. Output: `Documented`. VBA and Excel 4 macros and objects in RTF are read by oletools, whether
+a document is encrypted by msoffcrypto. SUSPICIOUS are macros that run by themselves and do what documents need not,
+packed programs, and templates that are fetched from elsewhere.
+On failure: `unreadable`; libraries may raise what they like, MemoryError goes through.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msoffcrypto  # type: ignore[import-untyped]
+from oletools import olevba, rtfobj
+
+from services.content.mime.inspection import Macro
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ZIP = b"PK"
+_RTF = b"{\\rt"
+_MAX_EVIDENCE = 200
+_MAX_WORDS = 6
+_MAX_CODE = 2_000_000
+_MAX_RELATIONS_BYTES = 1_000_000
+# In any of these a document brings in code or data from elsewhere as soon as it is opened.
+_FETCHED = re.compile(
+    rb"(?:attachedTemplate|oleObject|frame|externalLinkPath|subDocument)\"[^>]{0,2000}", re.IGNORECASE | re.DOTALL
+)
+_RELATION = re.compile(rb"<[^<>]{0,20}Relationship\s[^<>]{1,4000}>", re.IGNORECASE)
+_TARGET = re.compile(rb"Target\s*=\s*[\"'](?:mhtml:|x-usc:)?\s*(?:https?|ftp|file)?:?[/\\]{2}", re.IGNORECASE)
+_EXTERNAL = re.compile(rb"TargetMode\s*=\s*[\"']External", re.IGNORECASE)
+_ATTACKED_CLASSES = re.compile(rb"equation|ole2link|package|script|shell|htmlfile|otkloadr", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Documented:
+    """What was seen in a document. files: names and contents of what is packed in its objects."""
+
+    macro: Macro = Macro.NONE
+    evidence: str = ""
+    encrypted: bool = False
+    unreadable: bool = False
+    files: list[tuple[str, bytes]] | None = None
+
+    def see(self, macro: Macro, evidence: str) -> None:
+        """Note what was seen, unless worse was."""
+        if self.macro is Macro.NONE or macro is Macro.SUSPICIOUS is not self.macro:
+            self.macro, self.evidence = macro, evidence[:_MAX_EVIDENCE]
+
+
+def examine_document(content: bytes) -> Documented:
+    """Return what a document does by itself. Raises MemoryError."""
+    seen = Documented(files=[])
+    if content.startswith(_RTF):
+        _guarded(_rtf, content, seen)
+        return seen
+    if content.startswith(_OLE):
+        _guarded(_encryption, content, seen)
+        if seen.encrypted:
+            return seen
+    elif content.startswith(_ZIP):
+        _guarded(_relations, content, seen)
+    _guarded(_macros, content, seen)
+    return seen
+
+
+def _guarded(look: Callable[[bytes, Documented], None], content: bytes, seen: Documented) -> None:
+    try:
+        look(content, seen)
+    except MemoryError:
+        raise
+    except Exception:  # oletools and msoffcrypto raise whatever hostile bytes make them
+        seen.unreadable = True
+
+
+def _encryption(content: bytes, seen: Documented) -> None:
+    try:
+        seen.encrypted = bool(msoffcrypto.OfficeFile(io.BytesIO(content)).is_encrypted())
+    except msoffcrypto.exceptions.FileFormatError:
+        # A compound file that is no document, such as a saved message.
+        seen.encrypted = False
+
+
+def _macros(content: bytes, seen: Documented) -> None:
+    try:
+        parser = olevba.VBA_Parser("document", data=content)
+    except olevba.FileOpenError:
+        # A text, a note, a data base: of a kind that cannot have macros. But what others may open and we cannot is not
+        # known to have none.
+        seen.unreadable |= content.startswith((_OLE, _ZIP))
+        return
+    try:
+        if not parser.detect_macros():
+            return
+        found = {"AutoExec": dict[str, None](), "Suspicious": dict[str, None]()}
+        for _, _, _, code in parser.extract_all_macros():
+            text = code if isinstance(code, str) else code.decode("utf-8", "replace")
+            for kind, word, _ in olevba.VBA_Scanner(text[:_MAX_CODE]).scan():
+                if kind in found:
+                    found[kind][word] = None
+        seen.see(*_weigh(list(found["AutoExec"]), list(found["Suspicious"])))
+    finally:
+        parser.close()
+
+
+def _weigh(automatic: list[str], suspicious: list[str]) -> tuple[Macro, str]:
+    words = ", ".join(suspicious[:_MAX_WORDS])
+    if automatic and suspicious:
+        return Macro.SUSPICIOUS, f"macros that run by themselves ({', '.join(automatic[:3])}) and use {words}"
+    if automatic:
+        return Macro.PRESENT, f"macros that run by themselves ({', '.join(automatic[:3])})"
+    return Macro.PRESENT, f"macros that use {words}" if suspicious else "macros"
+
+
+def _relations(content: bytes, seen: Documented) -> None:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for info in archive.infolist():
+            if not info.filename.lower().endswith(".rels"):
+                continue
+            with archive.open(info) as file:
+                text = file.read(_MAX_RELATIONS_BYTES)
+            for relation in _RELATION.finditer(text):
+                one = relation[0]
+                kind = _FETCHED.search(one)
+                if kind and _EXTERNAL.search(one) and _TARGET.search(one):
+                    name = re.split(rb"[\"\s]", kind[0], maxsplit=1)[0].decode("ascii", "replace")
+                    seen.see(Macro.SUSPICIOUS, f"a part that is fetched from elsewhere ({name})")
+                    return
+
+
+def _rtf(content: bytes, seen: Documented) -> None:
+    if b"objdata" not in content.lower():
+        return
+    parser = rtfobj.RtfObjParser(content)
+    parser.parse()
+    for found in parser.objects:
+        name = bytes(found.class_name or b"").strip(b"\0")
+        shown = re.sub(rb"[^A-Za-z0-9. ]", b"?", name[:40]).decode()
+        if found.is_package:
+            seen.see(Macro.SUSPICIOUS, "an object that is a packed file")
+            if seen.files is not None:
+                seen.files.append((str(found.filename), bytes(found.olepkgdata)))
+        elif not found.is_ole or _ATTACKED_CLASSES.search(name):
+            seen.see(Macro.SUSPICIOUS, f"an object of a kind that attacks use ({shown or 'malformed'})")
+        else:
+            seen.see(Macro.PRESENT, f"an object of the class {shown}")
+            if seen.files is not None and found.oledata:
+                seen.files.append(("", bytes(found.oledata)))

@@ -1,0 +1,37 @@
+"""Bounds of content's examination, the brake on outbound spam, and reports to domain owners (PURE)."""
+
+from pydantic import Field
+
+from shared.policy.table import Rate, RateText, Table
+from shared.verdict import Action
+
+
+class InspectionRules(Table):
+    """How far archives are opened, all of a message's together. archive_ratio: unpacked size to packed, of one file."""
+
+    archive_depth: int = Field(5, ge=0, le=20)
+    archive_files: int = Field(1000, ge=1, le=100_000)
+    archive_ratio: int = Field(200, ge=2, le=100_000)
+    unpacked_bytes: int = Field(100_000_000, ge=1_000_000, le=1_000_000_000)
+
+
+class BrakeRules(Table):
+    """A brake on accounts that send spam or malware: beyond `spam`, all their mail is `braked` for `hold_s`."""
+
+    enabled: bool = True
+    spam: RateText = Rate(10, 3600)
+    braked: Action = Action.DEFER
+    hold_s: int = Field(3600, ge=60, le=604_800)
+
+
+class DmarcReportRules(Table):
+    """Aggregate reports to the domains whose DMARC records ask for them. Off unless switched on.
+
+    sender: From and MAIL FROM of the reports; else `dmarc-reports@` and the recorder's host name. organization,
+    contact: who we are, as the report says it; else the host name, and the sender.
+    """
+
+    enabled: bool = Field(False, json_schema_extra={"standard": "RFC 9990"})
+    sender: str = Field("", max_length=320)
+    organization: str = Field("", max_length=200)
+    contact: str = Field("", max_length=320)
