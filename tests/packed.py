@@ -242,11 +242,14 @@ def _directory(
             contents[number] = streams[above + name]
 
 
-def excel_with_macro_sheet() -> bytes:
+def excel_with_macro_sheet(*, automatic: bool) -> bytes:
     """Return an Excel 97 workbook with a sheet of Excel 4 macros."""
     begin = struct.pack("<HHHH", 0x0809, 16, 0x0600, 5) + bytes(12)
     sheet = struct.pack("<IBBBB", 0x200, 0, 1, 5, 0) + b"Macro"
-    return compound({"Workbook": begin + struct.pack("<HH", 0x85, len(sheet)) + sheet + struct.pack("<HH", 0x0A, 0)})
+    name = struct.pack("<HBBHHH4xB", 0x20, 0, 1, 0, 0, 0, 0) + b"\1"
+    records = [(0x85, sheet), *([(0x18, name)] if automatic else []), (0x0A, b"")]
+    stream = begin + b"".join([struct.pack("<HH", kind, len(data)) + data for kind, data in records])
+    return compound({"Workbook": stream})
 
 
 def saved_message(name: str, content: bytes) -> bytes:

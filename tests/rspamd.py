@@ -29,6 +29,8 @@ class Rspamd:
     ) -> None:
         self.port, self.controller_port = free_ports(2)
         self.password = "the-password-of-a-test"
+        # All of a test session share it.
+        self.compiled = folder.parent / "rspamd-compiled"
         self._engine = local.Rspamd(
             local.RspamdSettings(
                 port=self.port,
@@ -36,6 +38,7 @@ class Rspamd:
                 password=self.password,
                 nameservers=[nameserver] if nameserver else [],
                 redis=redis,
+                compiled=self.compiled,
                 log=folder / "rspamd.log",
             ),
             rules=rules or {},
@@ -58,7 +61,7 @@ class Rspamd:
         return self._engine.pid
 
     def start(self) -> None:
-        """Start it and wait until it scans. The first start takes some seconds, later ones half a second."""
+        """Start it and wait until it scans. A session's first start takes some seconds, later ones half a second."""
         self._engine.start()
         self._engine.wait_ready()
         self.is_up = True

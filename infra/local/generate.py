@@ -72,6 +72,7 @@ def generate(layout: Layout) -> Generated:
         "hostname": HOSTNAME,
         "data": str(layout.data),
         "rabbitmq_data": str(layout.data / "rabbitmq"),
+        "rspamd_compiled": str(layout.data / "rspamd"),
         "certificate_file": str(layout.tls / "certificate.pem"),
         "key_file": str(layout.tls / "key.pem"),
         "zone_file": str(layout.zone_file),

@@ -4,7 +4,7 @@ Owns: one Rspamd with one worker that scans and one that learns, in the foregrou
 root's runs as the user _rspamd.
 Input: `RspamdSettings`. Output: Rspamd's HTTP on two ports of 127.0.0.1; it fetches nothing from outside. Without
 nameservers it asks no DNS; without Redis it learns nothing.
-On failure: RspamdFailed with the end of the log. `stop` and `kill` never raise; what was compiled lasts until `stop`.
+On failure: RspamdFailed with the end of the log. `stop` and `kill` never raise.
 
 As a process: python -m infra.local.rspamd SETTINGS.toml  (the fields of RspamdSettings; SIGTERM ends it in order)
 """
@@ -30,7 +30,7 @@ from shared.settings import Section, read_private_toml
 
 _RULES = Path(__file__).parents[1] / "rspamd"
 _USER = "_rspamd"
-# A first start compiles the list of top-level domains, which takes some six seconds of one core.
+# A first start compiles the list of top-level domains, which takes some six seconds of one core; later ones have it.
 _READY_S = 120.0
 _STOP_S = 10.0
 _POLL_S = 0.05
@@ -47,7 +47,8 @@ class RspamdSettings(Section):
     """port: on 127.0.0.1, of the worker that scans; controller_port: of the one that learns, if told the password.
 
     nameservers: `address:port`; none: nothing asks DNS, so no block lists. redis: `host:port`, where it keeps what it
-    learned; empty: it learns nothing. log: None leaves it on the caller's output.
+    learned; empty: it learns nothing. compiled: a folder that keeps what was compiled for the next start; None: nothing
+    is kept. log: None leaves it on the caller's output.
     """
 
     port: int
@@ -55,6 +56,7 @@ class RspamdSettings(Section):
     password: str
     nameservers: list[str] = Field([], max_length=8)
     redis: str = ""
+    compiled: Path | None = None
     log: Path | None = None
 
 
@@ -113,6 +115,8 @@ class Rspamd:
             self.stop()
             raise RspamdFailed(f"Rspamd did not come up on port {self.settings.port}:\n{self._log_end()}")
 
+        self._keep_compiled()
+
     def wait_end(self) -> None:
         """Return when it has ended, for whatever reason."""
         if self._process is not None:
@@ -130,6 +134,7 @@ class Rspamd:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(_STOP_S)
         self.kill()
+        self._keep_compiled()
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -141,6 +146,11 @@ class Rspamd:
             with contextlib.suppress(ProcessLookupError):
                 kill_tree(process.pid)
             process.wait()
+
+    def _keep_compiled(self) -> None:
+        if self._folder is not None and self.settings.compiled is not None:
+            with contextlib.suppress(OSError):  # then it is compiled again
+                copy_compiled(self._folder / "state", self.settings.compiled)
 
     def _log_end(self) -> str:
         if self.settings.log is None or not self.settings.log.exists():
@@ -189,6 +199,8 @@ def _prepare_folder(settings: RspamdSettings, rules: Mapping[str, str]) -> Path:
     secrets = folder / "secrets"
     secrets.mkdir(mode=0o700)
     (folder / "state").mkdir()
+    if settings.compiled is not None and settings.compiled.is_dir():
+        copy_compiled(settings.compiled, folder / "state")
     # JSON's strings and lists are UCL's, too.
     password = json.dumps(settings.password)
     (secrets / "controller.inc").write_text(f"password = {password};\nenable_password = {password};\n")
@@ -201,6 +213,18 @@ def _prepare_folder(settings: RspamdSettings, rules: Mapping[str, str]) -> Path:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, owner.pw_uid, owner.pw_gid)
     return folder
+
+
+def copy_compiled(source: Path, target: Path) -> None:
+    """Copy compiled lists that are not there yet, each whole or not at all."""
+    target.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in source.glob("*.hsmp"):
+        there = target / path.name
+        # Rspamd, which reads hostile mail, must not have us read what a link of its leads to.
+        if not there.exists() and not path.is_symlink():
+            draft = target / f".{path.name}.{os.getpid()}"
+            shutil.copyfile(path, draft, follow_symlinks=False)
+            draft.replace(there)
 
 
 def main() -> None:

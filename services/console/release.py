@@ -132,7 +132,7 @@ def _decisive(copy: HeldCopy, verdict: Verdict | None, wish: Wish) -> tuple[str,
     if verdict.action in (Action.ACCEPT, Action.TAG):
         return ()
     decisive = verdict.reasons[0]
-    if decisive.rule:
+    if decisive.rule or decisive.action is not Action.DEFER:
         return (decisive.key,)
     if wish.again:
         return ()

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from services.content.auth.arc_result import ArcWord
+from services.content.auth.arc_result import ArcResult, ArcWord
 from services.content.auth.proof import proved_by
 from services.content.auth.results import AuthResult, DkimResult, DmarcResult, IprevResult, results_field
 from services.content.auth.treewalk import tree_walk
@@ -45,6 +45,7 @@ class Authenticity:
     spf: SpfResult | None = None
     dkim: tuple[DkimResult, ...] = ()
     dmarc: DmarcResult | None = None
+    arc: ArcResult | None = None
     organization: str = ""
 
 
@@ -101,6 +102,7 @@ class Authenticator:
             spf.mail_from,
             dkim,
             dmarc,
+            arc,
         )
 
     def without_result(self, cause: str, acting: Collection[CheckName]) -> Authenticity:

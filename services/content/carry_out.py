@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import structlog
+
 from services.content.mark import marked_message
 from shared.broker.ports import EventsPort, MailPublisher
 from shared.broker.topology import CONTENT_RUNGS_S, Exchange, Key, Queue, retry_queue
@@ -18,6 +20,8 @@ from shared.event import EventKind
 from shared.policy import Policy
 from shared.verdict import Action, CheckName, Reason, Verdict
 from shared.wire import MAIL_TYPE, QuarantineNote, mail_headers
+
+_log = structlog.get_logger()
 
 # Larger messages are put together in a thread, so that the event loop answers meanwhile.
 _THREAD_BYTES = 1_000_000
@@ -57,10 +61,7 @@ class CarryOut:
             )
             match verdict.action:
                 case Action.ACCEPT | Action.TAG:
-                    if verdict.strip:
-                        # First the whole one, so that nothing is lost if the other does not get through.
-                        await self.quarantine(envelope, examined.message, _note("stripped", _stripping(verdict)))
-                    await self._deliver(envelope, examined.message, policy)
+                    await self._let_through(envelope, verdict, examined.message, policy)
                 case Action.QUARANTINE | Action.REFUSE:
                     note = _note(verdict.action.value, verdict.reasons[0])
                     await self.quarantine(envelope, examined.message, note)
@@ -81,11 +82,26 @@ class CarryOut:
             recipients=_addresses(envelope),
         )
 
-    async def _deliver(self, envelope: Envelope, message: bytes, policy: Policy) -> None:
+    async def _let_through(self, envelope: Envelope, verdict: Verdict, message: bytes, policy: Policy) -> None:
+        try:
+            marked = await self._marked(envelope, message, policy)
+        except ValueError as error:
+            _log.error("strip-failed", id=envelope.id, cause=str(error))
+            decisive = _stripping(verdict)
+            evidence = f"What the policy takes out could not be cut from the message. {decisive.evidence}"
+            await self.quarantine(envelope, message, QuarantineNote("quarantine", evidence, decisive.check.value))
+            return
+        if verdict.strip:
+            # First the whole one, so that nothing is lost if the other does not get through.
+            await self.quarantine(envelope, message, _note("stripped", _stripping(verdict)))
+        await self._deliver(envelope, marked)
+
+    async def _marked(self, envelope: Envelope, message: bytes, policy: Policy) -> bytes:
         if len(message) > _THREAD_BYTES:
-            marked = await asyncio.to_thread(marked_message, envelope, message, self._authserv_id, policy)
-        else:
-            marked = marked_message(envelope, message, self._authserv_id, policy)
+            return await asyncio.to_thread(marked_message, envelope, message, self._authserv_id, policy)
+        return marked_message(envelope, message, self._authserv_id, policy)
+
+    async def _deliver(self, envelope: Envelope, marked: bytes) -> None:
         # From here on the message itself bears the results.
         envelope = replace(envelope, size_bytes=len(marked), results="")
         await self._publish(Exchange.DELIVERY, Key.DELIVERY, envelope, marked)

@@ -17,7 +17,7 @@ from services.content.brake import Brake
 from services.content.checks.antispam import check_antispam
 from services.content.checks.antivirus import Engine, check_antivirus
 from services.content.checks.attachments import attachments_finding
-from services.content.checks.structure import structure_finding
+from services.content.checks.structure import structure_findings
 from services.content.finding import Finding, unsure
 from services.content.mime.inspection import Inspection
 from services.content.rulebook import RuleBook, Rules
@@ -32,8 +32,8 @@ from shared.verdict import CheckName
 _log = structlog.get_logger()
 # DESIGN §4: content judges within 12 s, so that edge's 20 s hold.
 TIME_LIMIT_S = 12.0
-# Of these, what authentication may take, of which DNS may take 6 s (shared/dns/patience.py); the antispam engine is asked
-# afterwards, with what came of it.
+# Of these, what authentication may take, of which DNS may take 6 s (shared/dns/patience.py); the antispam engine is
+# asked afterwards, with what came of it.
 AUTHENTICITY_LIMIT_S = 8.0
 
 
@@ -92,8 +92,7 @@ class Examiner:
                 authenticity = await self._authenticity(envelope, message, book, deadline)
             spam = None
             if _is_on(rules, CheckName.ANTISPAM):
-                request = SpamRequest(envelope, data, authenticity.spf, authenticity.dkim, authenticity.dmarc)
-                asked = check_antispam(self._engines.antispam, request)
+                asked = check_antispam(self._engines.antispam, _spam_request(envelope, data, authenticity))
                 spam = await self._bounded(CheckName.ANTISPAM, asked, deadline)
             brake = await self._engines.brake.finding(envelope, book.policy.brake)
         found = [*parts.result(), *authenticity.findings, scan.result() if scan else None, spam, brake]
@@ -114,7 +113,7 @@ class Examiner:
         try:
             async with asyncio.timeout_at(deadline):
                 inspection = await self._engines.inspector.inspect(data, message, policy.inspection)
-            return [structure_finding(message, inspection), attachments_finding(inspection)]
+            return [*structure_findings(message, inspection), attachments_finding(inspection)]
         except TimeoutError:
             return [
                 unsure(check, "timeout", "The examination of its parts came to no end in time.") for check in checks
@@ -165,3 +164,7 @@ def _mail(envelope: Envelope, proved: Proof | None, name: str | None) -> Mail:
         proved=proved is not None,
         login=client.login,
     )
+
+
+def _spam_request(envelope: Envelope, data: bytes, seen: Authenticity) -> SpamRequest:
+    return SpamRequest(envelope, data, seen.spf, seen.dkim, seen.dmarc, arc=seen.arc, client_name=seen.client_name)

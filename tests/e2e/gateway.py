@@ -45,6 +45,9 @@ class Gateway:
         overrides.mkdir()
         for program, text in _OVERRIDES.items():
             (overrides / f"{program}.toml").write_text(text.format(*free_ports(text.count("{}"))))
+        with (overrides / "rspamd.toml").open("a") as file:
+            # All of a test session share it: the first compiles.
+            file.write(f'compiled = "{folder.parent / "rspamd-compiled"}"\n')
         self.environment = {"GATEPOST_DATA": str(folder / "var"), "GATEPOST_SETTINGS": str(overrides)}
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -21,7 +21,7 @@ _ADVICE: dict[str, dict[str, str]] = {
     "antispam": {
         _ANY: "write it so that it looks less like advertising, keep clear of links and servers with a bad name, and "
         "send it by the server of its own domain; the recipient's postmaster can teach the engine that it is wanted",
-        "soft_rejected": "do nothing: its server tries again by itself, and the engine asks for just that",
+        "soft_rejected": "wait: its server tries again by itself, as the engine asks for",
     },
     "attachments": {
         _ANY: "send the same message without the attachment that is named above, or a link in its place",

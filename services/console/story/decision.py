@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from services.console.story.advice import advice
 from services.console.story.told import Facts, clause, show, tables, word
-from services.console.story.verdict import HOLDING, also_holding, decided, exempted, parts_taken_out, rule_of
+from services.console.story.verdict import HOLDING, also_holding, decided, exempted, is_unsure, parts_taken_out, rule_of
+from shared.verdict import CheckName
 
-_SEVERITY = ("accept", "tag", "quarantine", "refuse", "defer")
+_OBJECTIONS = ("tag", *HOLDING)
 _GROUPS_SHOWN = 10
 
 
@@ -33,7 +34,7 @@ def decisions(judged: Facts) -> list[str]:
 def _decision(verdict: Facts, version: str) -> list[str]:
     reasons = tables(verdict, "reasons")
     lines = [_let_past(reason) for reason in exempted(reasons)]
-    if verdict.get("action") not in _SEVERITY[1:] or not reasons:
+    if verdict.get("action") not in _OBJECTIONS or not reasons:
         return lines
     decisive = reasons[0]
     return [
@@ -51,7 +52,7 @@ def _what_decided(reason: Facts, version: str) -> str:
     if rule:
         return f"The rule {rule} (policy version {version}) decided: {decided(reason)}."
     check, result = word(reason, "check"), word(reason, "result")
-    if word(reason, "action") == "defer":
+    if is_unsure(reason):
         return (
             f"The check {check} could not tell what the message is ({result}). Such a message is put off, whatever the "
             f"policy says (policy version {version})."
@@ -60,7 +61,7 @@ def _what_decided(reason: Facts, version: str) -> str:
 
 
 def _grounds(reason: Facts) -> list[str]:
-    examined = f" Examined was {clause(reason, 'input')}." if reason.get("input") else ""
+    examined = f" Examined: {clause(reason, 'input')}." if reason.get("input") else ""
     lines = [f"Evidence: {clause(reason, 'evidence', 'none noted')}.{examined}"]
     if reason.get("change"):
         lines.append(f"What would have changed it: {clause(reason, 'change')}.")
@@ -86,12 +87,13 @@ def _taken_out(verdict: Facts) -> list[str]:
 
 def _what_to_do(reason: Facts, action: str) -> list[str]:
     check, result = word(reason, "check"), word(reason, "result")
-    if action == "defer" and not reason.get("rule"):
+    if is_unsure(reason):
         return ["The sender need not do anything: the mail is tried again until the check can be made."]
     can_do = advice(check, result) if action in HOLDING else ""
     if not can_do:
         return []
-    return [
-        f"The sender can {can_do}.",
-        "The administrator can change that rule, or exempt such mail from it with an entry in [[exemptions]].",
-    ]
+    lines = [f"The sender can {can_do}."]
+    if check != CheckName.ANTIVIRUS:
+        exempt = "exempt such mail from it with an entry in [[exemptions]]"
+        lines.append(f"The administrator can change that rule, or {exempt}.")
+    return lines

@@ -52,6 +52,11 @@ def decided(reason: Facts) -> str:
     return f"{_seen(reason)}, so the message is {_DONE.get(asks, asks)}"
 
 
+def is_unsure(reason: Facts) -> bool:
+    """Whether the check came to no result, which is put off without any rule of the policy."""
+    return _asks(reason) == "defer" and not reason.get("rule")
+
+
 def parts_taken_out(verdict: Facts) -> str:
     """Return which parts were taken out of the delivered message, empty for none: `MIME part 2`."""
     numbers = verdict.get("strip")
@@ -74,6 +79,8 @@ def _seen(reason: Facts) -> str:
     score, threshold = number(reason, "score"), number(reason, "threshold")
     if score is not None and threshold is not None:
         return f"a score of {score:g} reaches {threshold:g}"
+    if is_unsure(reason):
+        return f"it came to no result ({word(reason, 'result')})"
     return f"the check {word(reason, 'check')} says {word(reason, 'result')}"
 
 
@@ -92,7 +99,7 @@ def _asks(reason: Facts) -> str:
 
 def _objection(reason: Facts, *, decisive: bool) -> list[str]:
     rule = rule_of(reason) or f"the check {word(reason, 'check')}"
-    anyway = ", whatever the policy says" if _asks(reason) == "defer" and not reason.get("rule") else ""
+    anyway = ", whatever the policy says" if is_unsure(reason) else ""
     if decisive:
         return [f"decided by {rule}: {decided(reason)}{anyway}", *_behind(reason)]
     return [f"also {rule}: {_seen(reason)}, which asks for {_asks(reason)}{anyway}", *_behind(reason)]

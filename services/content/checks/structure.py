@@ -9,7 +9,6 @@ from shared.auth.message import Message
 from shared.verdict import CheckName
 
 _MAX_NAMED = 3
-# Which fault is told where there are several: what is certain, and worst, first.
 _CHANGES = {
     FaultKind.EXCEEDED: "a message with fewer or smaller headers and parts",
     FaultKind.AMBIGUOUS: "a message that every mail client reads in the same way",
@@ -18,16 +17,20 @@ _CHANGES = {
 }
 
 
-def structure_finding(message: Message, inspection: Inspection) -> Finding:
-    """Return what is wrong with the message's form, if anything. inspection: of its parts."""
+def structure_findings(message: Message, inspection: Inspection) -> list[Finding]:
+    """Return what is wrong with the message's form, a finding for each kind of fault. inspection: of its parts.
+
+    A policy that accepts one kind still hears of the others.
+    """
     seen = f"the header and {inspection.parts} MIME part{'' if inspection.parts == 1 else 's'}"
     faults = [*_header_faults(message), *inspection.faults]
+    found = []
     for kind, change in _CHANGES.items():
         of_kind = [fault for fault in faults if fault.kind is kind]
         if of_kind:
             rule = kind.value
-            return Finding(CheckName.STRUCTURE, rule, _sentence(of_kind), rule=rule, input=seen, change=change)
-    return Finding(CheckName.STRUCTURE, "ok", "The message is well formed.", input=seen)
+            found.append(Finding(CheckName.STRUCTURE, rule, _sentence(of_kind), rule, input=seen, change=change))
+    return found or [Finding(CheckName.STRUCTURE, "ok", "The message is well formed.", input=seen)]
 
 
 def _header_faults(message: Message) -> list[Fault]:

@@ -14,7 +14,7 @@ import structlog
 from prometheus_client import Gauge
 
 from services.content.engines.address import Unix, parse_address
-from services.content.engines.clamd_session import REPLY_LIMIT, Session
+from services.content.engines.clamd_session import CLOSED, REPLY_LIMIT, Session
 from services.content.engines.sample import Sample
 from services.content.engines.scan import Clean, EngineError, ScanResult
 from shared.clamd_proof import proofs
@@ -108,7 +108,7 @@ class Daemon:
                     session.abandon("clamd gives no sign of life")
                 raise EngineError(f"clamd at {self.address} gives no sign of life") from None
             told = ""
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+        except (*CLOSED, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise self._out_of_reach(error) from None
         # "ClamAV 1.4.2/27600/Mon Nov 23 08:26:03 2026": the number is that of the daily signatures.
         self.version = told if "/" in told else ""

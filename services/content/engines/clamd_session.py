@@ -19,6 +19,8 @@ from services.content.engines.scan import Clean, EngineError, Exceeded, ScanResu
 
 ENGINE = "ClamAV"
 REPLY_LIMIT = 4096
+# What a write to a connection that is closed raises; uvloop raises RuntimeError.
+CLOSED = (OSError, RuntimeError)
 _ONE_WRITE_BYTES = 262_144
 _LAST_WORDS_S = 1.0
 _SIZE_EXCEEDED = "INSTREAM size limit exceeded. ERROR"
@@ -80,8 +82,9 @@ class Session:
 
     async def close(self) -> None:
         """End it in order."""
-        with contextlib.suppress(OSError):
-            self._writer.write(b"zEND\0")
+        if self._dead is None:
+            with contextlib.suppress(*CLOSED):
+                self._writer.write(b"zEND\0")
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
@@ -97,7 +100,7 @@ class Session:
             future = self._waiting[number] = asyncio.get_running_loop().create_future()
             try:
                 await self._stream(sample)
-            except OSError as error:
+            except CLOSED as error:
                 # clamd says that a stream is too long, and closes the session without taking the rest.
                 await asyncio.wait([self._task], timeout=_LAST_WORDS_S)
                 self._end(f"clamd closed the session ({type(error).__name__})")

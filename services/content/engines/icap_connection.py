@@ -39,7 +39,7 @@ class Connection:
 
     async def options(self) -> Reply:
         """Return what the service offers. Raises EngineError."""
-        self._writer.write(options_request(self._service))
+        self._write(options_request(self._service))
         reply = await self._reply()
         if not reply.fields.get("encapsulated", "null-body=0").startswith("null-body"):
             self.close()
@@ -49,7 +49,7 @@ class Connection:
         """Return the answer to a message, and the HTTP reply inside it, if any. Raises EngineError."""
         head = respmod_head(self._service, sample.size_sent)
         if sample.size_sent <= _ONE_WRITE_BYTES:
-            self._writer.write(b"".join((head, *_chunk(sample), b"0\r\n\r\n")))
+            self._write(b"".join((head, *_chunk(sample), b"0\r\n\r\n")))
             return await self._answer()
         # A server may answer before it has taken all of it.
         sending = asyncio.create_task(self._send(head, sample), name="icap-send")
@@ -72,6 +72,12 @@ class Connection:
         """Return when it is closed."""
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
+
+    def _write(self, octets: bytes) -> None:
+        # What keeps it from being sent shows in the absence of an answer; uvloop raises RuntimeError for a connection
+        # that is closed.
+        with contextlib.suppress(OSError, RuntimeError):
+            self._writer.write(octets)
 
     async def _send(self, head: bytes, sample: Sample) -> None:
         self._writer.write(head)

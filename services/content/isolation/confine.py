@@ -28,6 +28,9 @@ def confine(parent: int, memory_mb: int) -> None:
     if os.getppid() != parent:
         # It died before we could ask to be told.
         sys.exit(0)
+    # Whoever ends all processes of the service, such as systemd, ends the worker first: it may need us until then.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
     for limit, most in (
         (resource.RLIMIT_CORE, 0),

@@ -25,7 +25,7 @@ _overran = Counter("gatepost_content_isolation_overruns_total", "Messages that w
 _started = Counter("gatepost_content_isolation_starts_total", "Helper processes that were started")
 
 # What a library leaves behind shall not grow for ever.
-_JOBS_PER_PROCESS = 1000
+_JOBS_PER_PROCESS = 5000
 _MAX_PAUSE_S = 5.0
 _FIRST_PAUSE_S = 0.1
 # A helper may die of something else than the message that it has; of the next one it is the cause.

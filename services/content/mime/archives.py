@@ -35,12 +35,20 @@ _PACKED = (
 )
 _SHORT_TAR = {".tgz": ".tar", ".tbz": ".tar", ".tbz2": ".tar", ".txz": ".tar", ".tzst": ".tar", ".taz": ".tar"}
 _DAMAGED = "an archive is damaged, or of a kind that cannot be opened here"
+# The longest archive that may be empty in good faith: a zip's end, a 7z's beginning.
+_EMPTY_BYTES = 100
 _GZIP_NAME = 0x08
 _GZIP_EXTRA = 0x04
 
 
 def open_any(names: tuple[str, ...], content: bytes, haul: Haul) -> None:
     """Open an archive of any kind. names: its own."""
+    _open_by_first_bytes(names, content, haul)
+    if not (haul.entries or haul.faults or haul.encrypted or haul.folders) and len(content) > _EMPTY_BYTES:
+        haul.unreadable("an archive in which nothing is found")
+
+
+def _open_by_first_bytes(names: tuple[str, ...], content: bytes, haul: Haul) -> None:
     if content.startswith(TNEF):
         open_tnef(content, haul)
         return
@@ -56,12 +64,20 @@ def open_any(names: tuple[str, ...], content: bytes, haul: Haul) -> None:
         _open(content, ("lha",), (), names, haul)
     elif content[257:262] == b"ustar" or content[:4] == b"0707" or content[:2] in (b"\xc7\x71", b"\x71\xc7"):
         _open(content, ("tar", "cpio"), (), names, haul)
-    elif content[32_769:32_774] == b"CD001":
-        _open(content, ("iso9660",), (), names, haul)
     elif b"PK\x05\x06" in content or content[:2] == b"PK":
         open_zip(content, haul)
     else:
         haul.unreadable("an archive is of a kind that cannot be opened here")
+
+
+def open_disk_image(content: bytes, haul: Haul) -> None:
+    """Open a disk image."""
+    sectors = [content[place + 1 : place + 6] for place in range(32_768, min(len(content), 65_536), 2048)]
+    if b"CD001" in sectors:
+        _open(content, ("iso9660",), (), (), haul)
+    if b"CD001" not in sectors or b"NSR02" in sectors or b"NSR03" in sectors:
+        # UDF, which may list other files than ISO 9660 does in the same image; or another form.
+        haul.unreadable("a disk image has a list of files that cannot be read here")
 
 
 def _open(
@@ -71,7 +87,9 @@ def _open(
     try:
         with open_archive(content, formats, filters) as files:
             for file in files:
-                if not file.is_folder:
+                if file.is_folder:
+                    haul.folders += 1
+                else:
                     _take(file, names if file.is_alone else (file.name,), haul)
     except ArchiveFault as fault:
         if fault.encrypted:

@@ -4,14 +4,15 @@ Input: one container at a time. Output: `Opened`. Which parts of a document are 
 On failure: as `Opener` has it; but MemoryError goes through and ends the process.
 """
 
-from services.content.mime.archives import open_any
+from services.content.mime.archives import open_any, open_disk_image
 from services.content.mime.extensions import extension
 from services.content.mime.haul import Exceeded, Haul
 from services.content.mime.inspection import FileKind, Macro
+from services.content.mime.kinds import kind_of
 from services.content.mime.macros import Documented, examine_document
 from services.content.mime.objects import open_compound, open_notes
 from services.content.mime.opener import Budget, Entry, Opened
-from services.content.mime.zips import is_plain, listed, unpack
+from services.content.mime.zips import is_plain, listed, open_zip, unpack
 
 _ZIP = b"PK"
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -23,6 +24,7 @@ _OWN_EXTENSIONS = frozenset(
         *("svg", "fntdata", "odttf", "ttf", "mp3", "mp4", "m4a", "wav", "wmv", "avi", "mov", "thmx"),
     )
 )
+_OWN_KINDS = frozenset({FileKind.TEXT, FileKind.HTML, FileKind.IMAGE, FileKind.MEDIA, FileKind.UNKNOWN})
 _MACRO_PARTS = ("vbaproject.bin", "vbaprojectsignature.bin")
 _PRINTER_PARTS = "printersettings"
 _ENCRYPTED = 0x01
@@ -47,6 +49,8 @@ class ContainerOpener:
             if kind is FileKind.OFFICE:
                 seen = examine_document(content)
                 _open_document(content, seen, haul)
+            elif kind is FileKind.DISK_IMAGE:
+                open_disk_image(content, haul)
             else:
                 open_any(names, content, haul)
         except Exceeded:
@@ -80,8 +84,9 @@ def _open_zipped(content: bytes, macro: Macro, haul: Haul) -> None:
         return
     archive, infos = found
     if not is_plain(content, infos):
-        # Somebody made it look different to different programs: no part of it is the document's own.
-        open_any((), content, haul)
+        # Programs may read it differently: what a part is called says nothing then, only what it is.
+        open_zip(content, haul)
+        haul.entries = [entry for entry in haul.entries if not _is_harmless(entry, macro)]
         return
     for info in infos:
         if info.filename.endswith("/") or _is_own(info.filename.lower(), macro):
@@ -93,6 +98,12 @@ def _open_zipped(content: bytes, macro: Macro, haul: Haul) -> None:
         else:
             data = unpack(archive, info, haul)
             haul.add(names, data, info.file_size if data is None else len(data))
+
+
+def _is_harmless(entry: Entry, macro: Macro) -> bool:
+    if not all(_is_own(name.lower(), macro) for name in entry.names):
+        return False
+    return entry.content is not None and kind_of(entry.content, entry.names) in _OWN_KINDS
 
 
 def _is_own(name: str, macro: Macro) -> bool:

@@ -17,7 +17,7 @@ class Exceeded(Exception):
 
 
 class Haul:
-    """Entries and faults of one container. packed_bytes: its own size."""
+    """Entries and faults of one container. packed_bytes: its own size. folders: how many were passed over."""
 
     def __init__(self, budget: Budget, packed_bytes: int) -> None:
         self.budget = budget
@@ -25,6 +25,7 @@ class Haul:
         self.entries: list[Entry] = []
         self.faults: list[Fault] = []
         self.encrypted = False
+        self.folders = 0
 
     def unreadable(self, text: str) -> None:
         """Note that something in it cannot be read."""

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import msoffcrypto  # type: ignore[import-untyped]
+import olefile
 from oletools import olevba, rtfobj
 
+from services.content.mime.excel4 import macros_in_parts, macros_in_stream
 from services.content.mime.inspection import Macro
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -22,8 +24,10 @@ _ZIP = b"PK"
 _RTF = b"{\\rt"
 _MAX_EVIDENCE = 200
 _MAX_WORDS = 6
+_WORKBOOKS = ("Workbook", "Book")
+_WORKBOOK_PARTS = ("xl/workbook.xml", "xl/workbook.bin")
 _MAX_CODE = 2_000_000
-_MAX_RELATIONS_BYTES = 1_000_000
+_MAX_PART_BYTES = 1_000_000
 # In any of these a document brings in code or data from elsewhere as soon as it is opened.
 _FETCHED = re.compile(
     rb"(?:attachedTemplate|oleObject|frame|externalLinkPath|subDocument)\"[^>]{0,2000}", re.IGNORECASE | re.DOTALL
@@ -57,11 +61,11 @@ def examine_document(content: bytes) -> Documented:
         _guarded(_rtf, content, seen)
         return seen
     if content.startswith(_OLE):
-        _guarded(_encryption, content, seen)
+        _guarded(_compound, content, seen)
         if seen.encrypted:
             return seen
     elif content.startswith(_ZIP):
-        _guarded(_relations, content, seen)
+        _guarded(_parts, content, seen)
     _guarded(_macros, content, seen)
     return seen
 
@@ -75,7 +79,15 @@ def _guarded(look: Callable[[bytes, Documented], None], content: bytes, seen: Do
         seen.unreadable = True
 
 
-def _encryption(content: bytes, seen: Documented) -> None:
+def _compound(content: bytes, seen: Documented) -> None:
+    with olefile.OleFileIO(io.BytesIO(content)) as ole:
+        # MS-OFFCRYPTO §2.3.4.4: the stream in which all of an encrypted document of 2007 and later is.
+        seen.encrypted = ole.exists("EncryptedPackage")
+        for stream in _WORKBOOKS:
+            if ole.exists(stream):
+                _see_excel4(macros_in_stream(ole.openstream(stream).read()), seen)
+    if seen.encrypted:
+        return
     try:
         seen.encrypted = bool(msoffcrypto.OfficeFile(io.BytesIO(content)).is_encrypted())
     except msoffcrypto.exceptions.FileFormatError:
@@ -92,7 +104,7 @@ def _macros(content: bytes, seen: Documented) -> None:
         seen.unreadable |= content.startswith((_OLE, _ZIP))
         return
     try:
-        if not parser.detect_macros():
+        if not parser.detect_vba_macros():
             return
         found = {"AutoExec": dict[str, None](), "Suspicious": dict[str, None]()}
         for _, _, _, code in parser.extract_all_macros():
@@ -114,13 +126,26 @@ def _weigh(automatic: list[str], suspicious: list[str]) -> tuple[Macro, str]:
     return Macro.PRESENT, f"macros that use {words}" if suspicious else "macros"
 
 
-def _relations(content: bytes, seen: Documented) -> None:
+def _see_excel4(found: tuple[bool, str], seen: Documented) -> None:
+    has_sheet, automatic = found
+    if has_sheet and automatic:
+        seen.see(Macro.SUSPICIOUS, f"Excel 4 macros that run by themselves ({automatic})")
+    elif has_sheet:
+        seen.see(Macro.PRESENT, "Excel 4 macros")
+
+
+def _parts(content: bytes, seen: Documented) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = archive.namelist()
+        for name in _WORKBOOK_PARTS:
+            if name in names:
+                with archive.open(name) as file:
+                    _see_excel4(macros_in_parts(names, file.read(_MAX_PART_BYTES)), seen)
         for info in archive.infolist():
             if not info.filename.lower().endswith(".rels"):
                 continue
             with archive.open(info) as file:
-                text = file.read(_MAX_RELATIONS_BYTES)
+                text = file.read(_MAX_PART_BYTES)
             for relation in _RELATION.finditer(text):
                 one = relation[0]
                 kind = _FETCHED.search(one)

@@ -16,7 +16,8 @@ from services.content.mime.libarchive_reader import ArchiveFault, ArchiveFile, o
 _ENCRYPTED = 0x01
 _DESCRIPTOR = 0x08
 _UNICODE_NAME = 0x7075
-_LOCAL = b"PK\x03\x04"
+_UTF8 = 0x800
+_LOCAL, _LISTED, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _LOCAL_BYTES = 30
 _DESCRIPTOR_SIZES = (12, 16, 20, 24)
 _BLOCK_BYTES = 1 << 16
@@ -65,6 +66,7 @@ def _by_list(content: bytes, haul: Haul) -> set[tuple[str, int]] | None:
     foreign = False
     for info in infos:
         if info.filename.endswith("/") and not info.file_size:
+            haul.folders += 1
             continue
         if info.compress_type not in _KNOWN_METHODS and not info.flag_bits & _ENCRYPTED:
             foreign = True
@@ -115,9 +117,9 @@ def is_plain(content: bytes, infos: list[zipfile.ZipInfo]) -> bool:
         flags, method = (int.from_bytes(head[at : at + 2], "little") for at in (6, 8))
         name_size, extra_size = (int.from_bytes(head[at : at + 2], "little") for at in (26, 28))
         name = content[place + _LOCAL_BYTES : place + _LOCAL_BYTES + name_size]
-        if flags != info.flag_bits or method != info.compress_type:
+        if (flags ^ info.flag_bits) & _ENCRYPTED or method != info.compress_type:
             return False
-        if name != info.orig_filename.encode("utf-8" if flags & 0x800 else "cp437", "replace"):
+        if name != info.orig_filename.encode("utf-8" if info.flag_bits & _UTF8 else "cp437", "replace"):
             return False
         sizes = [int.from_bytes(head[at : at + 4], "little") for at in (18, 22)]
         place += _LOCAL_BYTES + name_size + extra_size + info.compress_size
@@ -125,12 +127,13 @@ def is_plain(content: bytes, infos: list[zipfile.ZipInfo]) -> bool:
             place = _after_descriptor(content, place)
         elif sizes != [info.compress_size, info.file_size]:
             return False
-    return content[place : place + 4] in (b"PK\x01\x02", b"PK\x05\x06") and content.count(b"PK\x05\x06") == 1
+    # One list, and one end of it: whoever looks for it from behind finds this one.
+    return content[place : place + 4] in (_LISTED, _END) and content.count(_END, max(place, 0)) == 1
 
 
 def _after_descriptor(content: bytes, place: int) -> int:
     for size in _DESCRIPTOR_SIZES:
-        if content[place + size : place + size + 4] in (_LOCAL, b"PK\x01\x02"):
+        if content[place + size : place + size + 4] in (_LOCAL, _LISTED):
             return place + size
     return -1
 

@@ -47,13 +47,15 @@ def _forced(finding: Finding, report: SpamReport, rules: AntispamRules, scope: s
 def _scored(finding: Finding, report: SpamReport, rules: AntispamRules, scope: str) -> Reason:
     """Return the reason for the highest threshold reached; where none is, the lowest stands as the threshold."""
     lowest: float | None = None
+    # Beside a forced action, the score is a second reason, and not the first one told again.
+    evidence = finding.evidence if report.forced is None else f"{report.engine} gave it {points(report.score)}."
     for key, action, threshold in _given(rules):
         if report.score >= threshold:
             return Reason(
                 finding.check,
-                finding.result,
+                "scored",
                 action,
-                finding.evidence,
+                evidence,
                 f"{scope}.antispam.{key}",
                 finding.input,
                 report.score,
@@ -61,9 +63,7 @@ def _scored(finding: Finding, report: SpamReport, rules: AntispamRules, scope: s
                 _change(report, threshold),
             )
         lowest = threshold
-    return Reason(
-        finding.check, finding.result, Action.ACCEPT, finding.evidence, "", finding.input, report.score, lowest
-    )
+    return Reason(finding.check, "scored", Action.ACCEPT, evidence, "", finding.input, report.score, lowest)
 
 
 def _given(rules: AntispamRules) -> Iterator[tuple[str, Action, float]]:

@@ -62,7 +62,12 @@ class Gatepost:
     def json(self, *arguments: str) -> Any:
         return json.loads(self(*arguments, "--json").stdout)
 
-    def write(self, events: Sequence[Event] = (), held: Sequence[tuple[Envelope, QuarantineNote]] = ()) -> None:
+    def write(
+        self,
+        events: Sequence[Event] = (),
+        held: Sequence[tuple[Envelope, QuarantineNote]] = (),
+        message: bytes = MESSAGE,
+    ) -> None:
         """Write what the recorder would."""
 
         async def write(database: Database) -> None:
@@ -70,7 +75,7 @@ class Gatepost:
             summaries: dict[str, Summary] = {}
             rows = event_rows(encode_events(events), summaries)
             mails = [
-                held_mail(MESSAGE, mail_headers(mail, note=note), MAIL_TYPE, mail.id, mail.received_at)
+                held_mail(message, mail_headers(mail, note=note), MAIL_TYPE, mail.id, mail.received_at)
                 for mail, note in held
             ]
             async with database.writing() as connection:
@@ -79,8 +84,8 @@ class Gatepost:
 
         self.with_database(write)
 
-    def hold(self, mail: Envelope, note: QuarantineNote = NOTE) -> None:
-        self.write(held=[(mail, note)])
+    def hold(self, mail: Envelope, note: QuarantineNote = NOTE, message: bytes = MESSAGE) -> None:
+        self.write(held=[(mail, note)], message=message)
 
     def with_database(self, work: Callable[[Database], Awaitable[Got]]) -> Got:
         async def run() -> Got:

@@ -12,10 +12,18 @@ MESSAGE = (
     b"From: Mallory <m@example.org>\r\nTo: demo@gatepost.test\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"
     b"Message-ID: <1@example.org>\r\n\r\nbody \x1b[31mred\x1b[0m \xff\r\n"
 )
-NOTE = QuarantineNote("infected", "Eicar-Test-Signature in a mail that was accepted after the deadline", "antivirus")
+RESULTS = "gate.gatepost.test; spf=pass smtp.mailfrom=example.org"
+NOTE = QuarantineNote("refuse", "Eicar-Test-Signature in a mail that was accepted after the deadline", "antivirus")
 VERDICT = Verdict(
-    Action.REFUSE, (Reason(CheckName.ANTIVIRUS, "infected", Action.REFUSE, "Eicar-Test-Signature"),), policy_version=3
-)
+    Action.REFUSE,
+    (
+        Reason(
+            CheckName.ANTIVIRUS, "infected", Action.REFUSE, "Eicar-Test-Signature", "checks.antivirus.infected",
+            input="the message, 512 octets", change="the message without it",
+        ),
+    ),
+    policy_version=3,
+)  # fmt: skip
 
 
 def envelope(message_id: str, *recipients: str, verdict: Verdict | None = VERDICT) -> Envelope:
@@ -24,12 +32,13 @@ def envelope(message_id: str, *recipients: str, verdict: Verdict | None = VERDIC
         received_at=1_800_000_000.0,
         listener="mx",
         direction=Direction.INBOUND,
-        client=Client("192.0.2.7", 4711, "mail.example.org"),
+        client=Client("192.0.2.7", 4711, "mail.example.org", tls="TLSv1.3 TLS_AES_256_GCM_SHA384"),
         sender="m@example.org",
         recipients=tuple(map(Recipient, recipients or ("demo@gatepost.test",))),
         size_bytes=len(MESSAGE),
         proved=Proof.SPF,
         verdict=verdict,
+        results=RESULTS,
     )
 
 

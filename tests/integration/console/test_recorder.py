@@ -128,7 +128,7 @@ async def test_quarantined_mail_is_kept_byte_for_byte_with_its_reason(rabbit: Ra
     async with database.reading() as connection:
         row = (await connection.execute(select(quarantine))).one()
     assert (row.id, row.reason, row.check, row.message, row.state) == (
-        mail.id, "infected", "antivirus", MESSAGE, "held",
+        mail.id, "refuse", "antivirus", MESSAGE, "held",
     )  # fmt: skip
     assert (row.sender, row.recipients, row.subject) == ("m@example.org", "demo@gatepost.test", "Grüße")
 

@@ -214,7 +214,7 @@ async def test_scans_in_a_clamd_that_is_killed_are_done_by_the_other(clamd: Clam
 async def test_a_clamd_that_hangs_costs_its_messages_a_bounded_wait_and_later_ones_none(
     clamd: Clamd, second: Clamd
 ) -> None:
-    engine = Antivirus([ClamdEngine(ClamdSettings(addresses=[clamd.address, second.address]), attempt_s=0.5)])
+    engine = Antivirus([ClamdEngine(ClamdSettings(addresses=[clamd.address, second.address]), patience_s=0.5)])
     await asyncio.gather(*(engine.scan(b"%d" % number) for number in range(20)))
     clamd.hang()
     began = time.monotonic()

@@ -27,9 +27,9 @@ async def engine_of(script: Script, sessions: int = 1) -> AsyncIterator[tuple[Cl
             await engine.close()
 
 
-def engine_at(*ports: int, attempt_s: float = 5.0, stream_max_bytes: int = 10_000_000) -> ClamdEngine:
+def engine_at(*ports: int, patience_s: float = 5.0, stream_max_bytes: int = 10_000_000) -> ClamdEngine:
     settings = ClamdSettings(addresses=[f"127.0.0.1:{port}" for port in ports], stream_max_bytes=stream_max_bytes)
-    return ClamdEngine(settings, attempt_s=attempt_s)
+    return ClamdEngine(settings, patience_s=patience_s)
 
 
 async def scan(engine: ClamdEngine, data: bytes) -> ScanResult:
@@ -146,11 +146,33 @@ async def test_a_daemon_that_is_not_there_is_an_engine_error() -> None:
 async def test_a_scan_that_fails_is_done_by_another_daemon(failing: Script) -> None:
     bad, good = ScriptedClamd(failing), ScriptedClamd(judges)
     async with server_of(bad.serve) as first, server_of(good.serve) as second:
-        engine = engine_at(first, second, attempt_s=0.3)
+        engine = engine_at(first, second, patience_s=0.3)
         assert await scan(engine, b"bad one") == Infected(ENGINE, "X-Test")
         # It is put aside: the next ones do not wait for it.
         assert [await scan(engine, b"%d" % number) for number in range(5)] == [CLEAN] * 5
         assert len(bad.received) == 1
+        await engine.close()
+
+
+async def test_a_message_that_takes_long_is_given_to_the_next_one_and_the_first_answer_counts() -> None:
+    """A message that is hard to scan gets the word of the daemon that was first at it (that it exceeds a limit)."""
+    asked = asyncio.Event()
+
+    async def answers_late(talk: Talk) -> None:
+        await talk.take()
+        await asked.wait()
+        talk.answer("Heuristics.Limits.Exceeded.MaxScanTime FOUND")
+        await talk.take()
+
+    async def takes_longer(talk: Talk) -> None:
+        await talk.take()
+        asked.set()
+        await talk.take()
+
+    first, second = ScriptedClamd(answers_late), ScriptedClamd(takes_longer)
+    async with server_of(first.serve) as one, server_of(second.serve) as other:
+        engine = engine_at(one, other, patience_s=0.1)
+        assert isinstance(await scan(engine, b"hard"), Exceeded)
         await engine.close()
 
 

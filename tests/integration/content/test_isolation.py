@@ -140,6 +140,14 @@ async def test_a_helper_that_dies_between_messages_is_replaced() -> None:
         assert other.pid != process.pid
 
 
+async def test_a_helper_works_on_while_the_service_drains() -> None:
+    async with running() as inspector:
+        process = await helper(inspector)
+        os.kill(process.pid, signal.SIGTERM)
+        assert kinds(await look(inspector, ZIP)) == set()
+        assert next(iter(inspector.pool.processes.values())).pid == process.pid
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.rspamd import answers
+from infra.local.rspamd import answers, copy_compiled
 from tests.dnsserver import DnsServer
 from tests.redis import RedisServer
 from tests.rspamd import GTUBE, Rspamd
@@ -101,6 +101,19 @@ def _teach_and_ask(engine: Rspamd, redis_server: RedisServer) -> None:
     assert stat["learned"] == 1
     _, found = ask(engine.port, "/checkv2", message(PLAIN), IP="192.0.2.7", Helo="mail.sender.test")
     assert "RBL_SPAMHAUS_SBL" in found["symbols"]
+
+
+def test_what_it_compiled_is_kept_for_the_next_start(rspamd: Rspamd) -> None:
+    assert list(rspamd.compiled.glob("*.hsmp"))
+
+
+def test_a_link_among_what_it_compiled_is_not_followed(tmp_path: Path) -> None:
+    state, kept = tmp_path / "state", tmp_path / "kept"
+    state.mkdir()
+    (state / "list.hsmp").write_text("compiled")
+    (state / "link.hsmp").symlink_to("/etc/passwd")
+    copy_compiled(state, kept)
+    assert [path.name for path in kept.iterdir()] == ["list.hsmp"]
 
 
 @pytest.mark.parametrize("number", [1, 20])

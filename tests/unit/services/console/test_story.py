@@ -25,7 +25,8 @@ def text_of(*events: Told) -> str:
 
 
 def judged(action: str, check: str, result: str, evidence: str, **more: Any) -> Told:
-    reason = {"check": check, "result": result, "action": action, "evidence": evidence}
+    rule = "" if action == "defer" else f"checks.{check}.reject"
+    reason = {"check": check, "result": result, "action": action, "evidence": evidence, "rule": rule}
     verdicts = {"gatepost.test": {"action": action, "reasons": [reason]}}
     return told("judged", verdicts=verdicts, policy_version=7, took_ms=12.5, **more)
 
@@ -88,7 +89,7 @@ RULES: list[tuple[str, Told, list[str]]] = [
     (
         "a verdict names the policy version, the decisive check and its evidence",
         judged("refuse", "dmarc", "fail", "p=reject, neither aligned"),
-        ["Policy version 7", "refuse", "decided by dmarc=fail", "p=reject, neither aligned"],
+        ["Policy version 7", "refuse", "the check dmarc says fail", "p=reject, neither aligned"],
     ),
     ("a dropped message is said to be still with the sender", told("dropped", reason="told 550"), ["still has it"]),
     ("a queued message names who takes it", told("queued", to="delivery", recipients=[DEMO]), ["delivery", DEMO]),
@@ -162,7 +163,7 @@ ENDINGS: list[tuple[str, list[Told], list[str]]] = [
         "a refusal names rule, evidence and what the sender may do",
         [judged("refuse", "dmarc", "fail", "p=reject"), told("answered", 1_800_000_001.0, reply="550 5.7.1 no [a1]")],
         [
-            "dmarc decided: fail means refuse by [checks.dmarc] of policy version 7",
+            '[checks.dmarc] reject = "refuse" (policy version 7) decided: the check dmarc says fail',
             "p=reject",
             "DKIM passes",
             "for good",
@@ -209,6 +210,15 @@ ENDINGS: list[tuple[str, list[Told], list[str]]] = [
             told("failed", 2.0, recipients=["b@x.test"], reason="refused for good"),
         ],
         [f"mx has it for {DEMO}", "Not delivered to b@x.test: refused for good"],
+    ),
+    (
+        "each copy in quarantine leaves it by itself",
+        [
+            told("quarantined", 1.0, reason="refuse", recipients=["a@x.test"]),
+            told("quarantined", 2.0, reason="refuse", recipients=["b@x.test", "c@x.test"]),
+            told("released", 3.0, by="ann", recipients=["a@x.test"]),
+        ],
+        ["released it", "In quarantine for b@x.test, c@x.test"],
     ),
     (
         "each part of a split message has its own end",

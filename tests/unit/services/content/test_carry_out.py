@@ -196,3 +196,11 @@ async def test_the_verdict_stands_in_the_header_only_where_the_policy_wants_it(s
     for policy, shown in ((POLICY, False), (parse_policy("verdict.header = true"), True)):
         await stage.carry_out(Examined(ENVELOPE, ORIGINAL, RESULTS, None), decided, policy)
         assert (b"X-Gatepost-Verdict: " in stage.publisher.published[-1].body) is shown
+
+
+async def test_what_cannot_be_cut_is_held_and_not_delivered(stage: Stage) -> None:
+    reason = Reason(CheckName.ATTACHMENTS, "blocked", Action.TAG, "a.exe (part 9) is not allowed.")
+    stripped = Verdict(Action.TAG, (reason,), 7, strip=("9",))
+    await stage.take(message=WITH_PARTS, a=stripped, b=stripped)
+    (held,) = stage.publisher.published
+    assert (held.exchange, held.body) == ("gatepost.to.quarantine", WITH_PARTS)

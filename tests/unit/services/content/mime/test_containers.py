@@ -4,7 +4,9 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 import struct
+import time
 import zipfile
 
 import pytest
@@ -82,6 +84,24 @@ def test_a_gzip_file_has_the_name_that_its_header_says_too() -> None:
     assert entry.names == ("evil.scr", "photo.jpg")
 
 
+def test_a_disk_image_with_a_second_list_of_files_is_unreadable_in_part() -> None:
+    image = bytearray(packed.archive(FILES, "iso9660", options="iso9660:rockridge=useful"))
+    image[32_768 + 5 * 2048 + 1 : 32_768 + 5 * 2048 + 6] = b"NSR02"
+    got = opened(bytes(image), "a.iso")
+    assert {fault.kind for fault in got.faults} == {FaultKind.ARCHIVE_UNREADABLE}
+    assert got.entries
+    got = opened(b"vhdxfile" + bytes(4000) + packed.zipped(FILES), "a.vhdx")
+    assert {fault.kind for fault in got.faults} == {FaultKind.ARCHIVE_UNREADABLE}
+
+
+def test_an_archive_of_folders_alone_is_no_fault() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("folder/", b"")
+    assert opened(out.getvalue(), "a.zip") == Opened()
+    assert opened(packed.zipped({}), "a.zip") == Opened()
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -95,6 +115,8 @@ def test_a_gzip_file_has_the_name_that_its_header_says_too() -> None:
         b"\x78\x9f\x3e\x22\x01\0\x02\xff\xff\xff\xff\xff\xff\xff\x7f",
         b"MSCF" + b"\xff" * 60,
         packed.archive(FILES, "7zip")[:-20],
+        packed.archive({}, "7zip") + bytes(1000),
+        b"PK\x05\x06" + bytes(18) + bytes(500),
     ],
 )
 def test_what_nobody_can_open_is_unreadable(content: bytes) -> None:
@@ -218,6 +240,22 @@ def test_a_file_that_lies_in_a_document_is_a_file() -> None:
     assert [entry.names for entry in got.entries] == [("word/embeddings/run.exe",)]
 
 
+def test_a_document_in_a_document_makes_no_difference() -> None:
+    inner = packed.docx({})
+    info = zipfile.ZipInfo("word/embeddings/sheet.xlsx")
+    out = io.BytesIO(packed.docx({}))
+    with zipfile.ZipFile(out, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr(info, inner)
+    assert [entry.names[0] for entry in opened(out.getvalue(), "letter.docx").entries] == [info.filename]
+
+
+def test_of_a_document_that_programs_read_differently_what_is_harmful_is_found() -> None:
+    content = packed.docx({"word/a.xml": PROGRAM})
+    content = content.replace(b"word/a.xml", b"word/b.xml", 1)
+    got = opened(content, "letter.docx")
+    assert "word/b.xml" in {name for entry in got.entries for name in entry.names}
+
+
 def test_a_template_from_elsewhere_is_suspicious() -> None:
     relation = (
         '<Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
@@ -247,7 +285,17 @@ def test_rtf_without_objects_has_nothing() -> None:
 
 
 def test_excel_4_macros_are_macros() -> None:
-    assert opened(packed.excel_with_macro_sheet(), "a.xls").macro is not Macro.NONE
+    assert opened(packed.excel_with_macro_sheet(automatic=False), "a.xls").macro is Macro.PRESENT
+    got = opened(packed.excel_with_macro_sheet(automatic=True), "a.xls")
+    assert (got.macro, got.macro_evidence) == (
+        Macro.SUSPICIOUS,
+        "Excel 4 macros that run by themselves (Auto_Open)",
+    )
+
+
+def test_excel_4_macros_in_a_package_are_macros() -> None:
+    parts = {"xl/workbook.xml": b'<definedName name="_xlnm.Auto_Open">', "xl/macrosheets/sheet1.xml": b"<x/>"}
+    assert opened(packed.docx(parts), "a.xlsm").macro is Macro.SUSPICIOUS
 
 
 @pytest.mark.parametrize(
@@ -281,6 +329,36 @@ def test_a_damaged_document_is_unreadable() -> None:
 def test_garbage_that_calls_itself_a_document_does_not_raise() -> None:
     for head in (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"{\\rtf1{\\*\\objdata ff", b"\xe4\x52\x5c\x7b\x8c\xd8\xa7\x4d"):
         opened(head + bytes(range(256)) * 8, "a.doc")
+
+
+EVERY_KIND = [
+    *(packed.zipped(FILES), packed.archive(FILES, "7zip"), packed.archive(FILES, "gnutar", "gzip"), packed.rar5(FILES)),
+    *(packed.rar4(FILES), packed.cab(FILES), packed.lha(FILES), packed.tnef(FILES), packed.macro_document()),
+    *(packed.vba_project(packed.MACRO), packed.rtf_with_package("a.exe", PROGRAM), packed.note(PROGRAM)),
+    *(packed.saved_message("a.exe", PROGRAM), packed.document_with_package("a.exe", PROGRAM), packed.docx({})),
+    *(packed.excel_with_macro_sheet(automatic=True), packed.encrypted_document()),
+]
+
+
+@pytest.mark.parametrize("content", EVERY_KIND)
+def test_no_change_of_a_container_raises_or_takes_long(content: bytes) -> None:
+    chance = random.Random(content[:8] + b"4")
+    for _ in range(40):
+        changed = bytearray(content)
+        for _ in range(chance.choice((1, 2, 8))):
+            place = chance.randrange(len(changed))
+            match chance.randrange(4):
+                case 0:
+                    del changed[place : place + chance.randrange(1, 40)]
+                case 1:
+                    changed[place:place] = changed[place : place + chance.randrange(1, 100)]
+                case _:
+                    changed[place] = chance.choice((0, 1, 255, chance.randrange(256)))
+            changed = changed or bytearray(content)
+        begun = time.thread_time()
+        for kind in (FileKind.OFFICE, FileKind.ARCHIVE):
+            ContainerOpener(Budget.of(InspectionRules())).open(("a.bin",), kind, bytes(changed))
+        assert time.thread_time() - begun < 1
 
 
 def test_files_in_archives_in_archives_are_walked() -> None:
