@@ -19,6 +19,8 @@ from services.content.checks.antivirus import Engine, check_antivirus
 from services.content.checks.attachments import attachments_finding
 from services.content.checks.structure import structure_findings
 from services.content.finding import Finding, unsure
+from services.content.isolation.pool import Unavailable
+from services.content.isolation.process import ExaminationFailed
 from services.content.mime.inspection import Inspection
 from services.content.rulebook import RuleBook, Rules
 from services.content.spam import SpamEngine, SpamRequest
@@ -54,8 +56,8 @@ class Examination:
 class Inspector(Protocol):
     """What looks into a message's parts."""
 
-    async def inspect(self, data: bytes, message: Message, rules: InspectionRules) -> Inspection:
-        """Return what is in a message. Raises where no examination is possible now."""
+    async def inspect(self, data: bytes, message: Message, rules: InspectionRules, source: str = "") -> Inspection:
+        """Return what is in a message. source: whom its cost is charged to. Raises Unavailable, ExaminationFailed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Examiner:
             scan = None
             if _is_on(rules, CheckName.ANTIVIRUS):
                 scan = group.create_task(self._bounded(CheckName.ANTIVIRUS, self._antivirus(data), deadline))
-            parts = group.create_task(self._inspect(data, message, book.policy, deadline))
+            parts = group.create_task(self._inspect(envelope, data, message, book.policy, deadline))
             if envelope.direction is Direction.INBOUND:
                 authenticity = await self._authenticity(envelope, message, book, deadline)
             spam = None
@@ -108,16 +110,22 @@ class Examiner:
     async def _antivirus(self, data: bytes) -> Finding:
         return await check_antivirus(self._engines.antivirus, data)
 
-    async def _inspect(self, data: bytes, message: Message, policy: Policy, deadline: float) -> list[Finding]:
+    async def _inspect(
+        self, envelope: Envelope, data: bytes, message: Message, policy: Policy, deadline: float
+    ) -> list[Finding]:
         checks = (CheckName.STRUCTURE, CheckName.ATTACHMENTS)
+        source = envelope.client.login or envelope.client.address
         try:
             async with asyncio.timeout_at(deadline):
-                inspection = await self._engines.inspector.inspect(data, message, policy.inspection)
+                inspection = await self._engines.inspector.inspect(data, message, policy.inspection, source)
             return [*structure_findings(message, inspection), attachments_finding(inspection)]
         except TimeoutError:
             return [
                 unsure(check, "timeout", "The examination of its parts came to no end in time.") for check in checks
             ]
+        except (Unavailable, ExaminationFailed) as error:
+            _log.warning("check-failed", check=CheckName.STRUCTURE.value, cause=str(error))
+            return [unsure(check, "error", "The examination of its parts was not possible.") for check in checks]
         except Exception:  # a defect here must hold the message, not lose or pass it
             _log.exception("check-failed", check=CheckName.STRUCTURE.value)
             return [unsure(check, "error", "The examination of its parts failed.") for check in checks]

@@ -30,15 +30,15 @@ def dkim_finding(results: Sequence[DkimResult], *, matters: bool) -> Finding:
     """Return the best signature's result as a finding. matters: whether the policy acts upon DKIM by itself."""
     best = min(results, key=lambda result: _ORDER.index(result.word))
     signer = f"{best.domain}, selector {best.selector}" if best.domain else ""
-    failed = best.word in _FAILED
+    rule = "fail" if best.word in _FAILED else "none" if best.word is DkimWord.NONE else ""
     return Finding(
         CheckName.DKIM,
         best.word.value,
         f"{signer}: {best.evidence}" if signer else best.evidence,
-        "fail" if failed else "",
+        rule,
         unsure=matters and best.word is DkimWord.TEMPERROR,
         input=_input(results, signer),
-        change=f"a DKIM signature{f' of {best.domain}' if best.domain else ''} that holds" if failed else "",
+        change=f"a DKIM signature{f' of {best.domain}' if best.domain else ''} that holds" if rule else "",
     )
 
 

@@ -7,7 +7,8 @@ from services.content.finding import Finding
 from shared.auth.spf_result import SpfIdentity, SpfResult, SpfResults, SpfWord
 from shared.verdict import CheckName
 
-_RULES = {SpfWord.FAIL: "fail", SpfWord.SOFTFAIL: "softfail", SpfWord.PERMERROR: "permerror"}
+# The words that are keys of [checks.spf] by themselves.
+_RULES = frozenset({SpfWord.FAIL, SpfWord.SOFTFAIL, SpfWord.NEUTRAL, SpfWord.NONE, SpfWord.PERMERROR})
 _IDENTITIES = {SpfIdentity.MAIL_FROM: "MAIL FROM", SpfIdentity.HELO: "HELO"}
 
 
@@ -17,7 +18,8 @@ def spf_finding(results: SpfResults, address: str, *, matters: bool) -> Finding:
     matters: whether the policy acts upon SPF alone; then not knowing defers. address: the client's.
     """
     result = results.mail_from
-    return _finding(result, address, result.word.value, _RULES.get(result.word, ""), matters=matters)
+    rule = result.word.value if result.word in _RULES else ""
+    return _finding(result, address, result.word.value, rule, matters=matters)
 
 
 def helo_finding(results: SpfResults, address: str, *, matters: bool) -> Finding | None:
@@ -49,8 +51,8 @@ def _finding(result: SpfResult, address: str, word: str, rule: str, *, matters: 
 
 def _change(result: SpfResult, address: str) -> str:
     match result.word:
-        case SpfWord.FAIL | SpfWord.SOFTFAIL:
-            return f"an SPF record of {result.domain} that allows {address}"
+        case SpfWord.FAIL | SpfWord.SOFTFAIL | SpfWord.NEUTRAL | SpfWord.NONE:
+            return f"an SPF record of {result.domain or 'the domain of MAIL FROM'} that allows {address}"
         case SpfWord.PERMERROR:
             return f"an SPF record of {result.domain} without errors"
         case SpfWord.TEMPERROR:

@@ -83,6 +83,8 @@ def _compound(content: bytes, seen: Documented) -> None:
     with olefile.OleFileIO(io.BytesIO(content)) as ole:
         # MS-OFFCRYPTO §2.3.4.4: the stream in which all of an encrypted document of 2007 and later is.
         seen.encrypted = ole.exists("EncryptedPackage")
+        # Programs repair what this reader only takes for empty.
+        seen.unreadable |= not ole.listdir()
         for stream in _WORKBOOKS:
             if ole.exists(stream):
                 _see_excel4(macros_in_stream(ole.openstream(stream).read()), seen)
@@ -106,12 +108,18 @@ def _macros(content: bytes, seen: Documented) -> None:
     try:
         if not parser.detect_vba_macros():
             return
+        sources = 0
         found = {"AutoExec": dict[str, None](), "Suspicious": dict[str, None]()}
         for _, _, _, code in parser.extract_all_macros():
+            sources += 1
             text = code if isinstance(code, str) else code.decode("utf-8", "replace")
             for kind, word, _ in olevba.VBA_Scanner(text[:_MAX_CODE]).scan():
                 if kind in found:
                     found[kind][word] = None
+        if not sources:
+            # A project without its source is still run by what was compiled.
+            seen.see(Macro.SUSPICIOUS, "macros whose source cannot be read")
+            return
         seen.see(*_weigh(list(found["AutoExec"]), list(found["Suspicious"])))
     finally:
         parser.close()

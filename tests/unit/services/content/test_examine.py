@@ -75,7 +75,7 @@ class FakeInspector:
         self.error: Exception | None = None
         self.hangs = False
 
-    async def inspect(self, data: bytes, message: Message, rules: InspectionRules) -> Inspection:
+    async def inspect(self, data: bytes, message: Message, rules: InspectionRules, source: str = "") -> Inspection:
         if self.hangs:
             await asyncio.Event().wait()
         if self.error is not None:

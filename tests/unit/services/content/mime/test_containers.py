@@ -284,6 +284,17 @@ def test_rtf_without_objects_has_nothing() -> None:
     assert opened(b"{\\rtf1 hello}", "letter.rtf") == Opened()
 
 
+def test_macros_without_their_source_are_suspicious() -> None:
+    content = packed.vba_project(packed.MACRO)
+    got = opened(content[:2048] + bytes(len(content)), "a.doc")
+    assert (got.macro, got.macro_evidence) == (Macro.SUSPICIOUS, "macros whose source cannot be read")
+
+
+def test_a_compound_file_in_which_nothing_is_found_is_unreadable() -> None:
+    got = opened(packed.vba_project(packed.MACRO)[:512] + bytes(range(256)) * 20, "a.doc")
+    assert {fault.kind for fault in got.faults} == {FaultKind.ARCHIVE_UNREADABLE}
+
+
 def test_excel_4_macros_are_macros() -> None:
     assert opened(packed.excel_with_macro_sheet(automatic=False), "a.xls").macro is Macro.PRESENT
     got = opened(packed.excel_with_macro_sheet(automatic=True), "a.xls")
