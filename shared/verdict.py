@@ -73,6 +73,7 @@ class Verdict:
     """A decision with its reasons, the decisive one first. policy_version: which policy decided.
 
     strip: numbers of the MIME parts (`2.1`) that are taken out before delivery. subject_tag: put before the subject.
+    Both are only for what is delivered; a release may come to that.
     """
 
     action: Action
@@ -85,18 +86,17 @@ class Verdict:
 def without(verdict: Verdict, rules: Collection[str], who: str) -> Verdict:
     """Return what a verdict comes to without some rules (`Reason.key`). who: stands beside them as the exemption.
 
-    Nothing is taken out of a message that somebody has let go as it is.
+    Parts are still to be taken out unless every rule on attachments that asked for a tag is among them.
     """
     reasons = [_bypassed(reason, who) if reason.key in rules else reason for reason in verdict.reasons]
     reasons.sort(key=lambda reason: PRECEDENCE.index(reason.action))
     action = reasons[0].action if reasons else verdict.action
-    bypassed = any(reason.key in rules for reason in verdict.reasons)
-    kept = action is Action.TAG and not bypassed
+    cut = any(reason.check is CheckName.ATTACHMENTS and reason.action is Action.TAG for reason in reasons)
     return replace(
         verdict,
         action=action,
         reasons=tuple(reasons),
-        strip=verdict.strip if kept else (),
+        strip=verdict.strip if cut else (),
         subject_tag=verdict.subject_tag if action is Action.TAG else "",
     )
 
@@ -114,10 +114,9 @@ def verdict_facts(verdict: Verdict) -> dict[str, JsonValue]:
             for reason in verdict.reasons
         ],
     }
-    if verdict.strip:
-        facts["strip"] = list(verdict.strip)
-    if verdict.subject_tag:
-        facts["subject_tag"] = verdict.subject_tag
+    if verdict.action is Action.TAG:
+        facts |= {"strip": list(verdict.strip)} if verdict.strip else {}
+        facts |= {"subject_tag": verdict.subject_tag} if verdict.subject_tag else {}
     return facts
 
 

@@ -8,6 +8,8 @@
 """
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local import clamd as local
@@ -35,13 +37,15 @@ class Clamd:
         self._engine.wait_ready()
         self.is_up = True
 
-    def hang(self) -> None:
-        """Stop it where it is: connections are taken by the kernel, and answered by nobody."""
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop it where it is: connections are taken by the kernel, and answered by nobody. It may be killed meanwhile."""
         self._engine.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """End `hang`."""
-        self._engine.send_signal(signal.SIGCONT)
+        try:
+            yield
+        finally:
+            if self.is_up:
+                self._engine.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it at once."""

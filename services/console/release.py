@@ -82,6 +82,8 @@ def _released(
     left = without(verdict, rules, wish.who) if verdict else None
     if left is not None and left.action not in (Action.ACCEPT, Action.TAG):
         raise StillHeld(_what_holds(copy, left, rules, wish))
+    if left is not None and left.strip:
+        raise StillHeld(_what_is_cut(copy, left, rules, wish))
     message = _marked(copy, left, shown)
     return Released(replace(envelope, verdict=left, results="", size_bytes=len(message)), message, rules)
 
@@ -155,6 +157,17 @@ def _what_holds(copy: HeldCopy, left: Verdict, rules: tuple[str, ...], wish: Wis
     return (
         f"{copy.envelope.id} stays held: even{past} there is what holds it: {told}. "
         f"To let it past that, too: `{_command(copy, wish)} {options}`"
+    )
+
+
+def _what_is_cut(copy: HeldCopy, left: Verdict, rules: tuple[str, ...], wish: Wish) -> str:
+    cutting = [one for one in left.reasons if one.check is CheckName.ATTACHMENTS and one.action is Action.TAG]
+    every = dict.fromkeys([*rules, *(reason.key for reason in cutting)])
+    options = " ".join(f"--rule {key}" for key in every)
+    return (
+        f"{copy.envelope.id} stays held: {', '.join(reason.key for reason in cutting)} takes something out of it "
+        f"({_short(cutting[0])}), which only content can do: `{_command(copy, wish)} --again` has it judged and cut; "
+        f"to let it go whole: `{_command(copy, wish)} {options}`"
     )
 
 

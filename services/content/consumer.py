@@ -28,7 +28,7 @@ from shared.broker.topology import SUSPECT_AFTER_REDELIVERIES, Exchange, Key, Qu
 from shared.dmarc_seen import seen_facts
 from shared.envelope import Envelope
 from shared.event import EventKind
-from shared.verdict import Verdict, reply_to, verdict_facts
+from shared.verdict import Action, Verdict, reply_to, verdict_facts
 from shared.wire import (
     MAIL_TYPE,
     QUARANTINE,
@@ -185,8 +185,11 @@ class MailConsumer:
             policy_version=version,
             took_ms=round(took_s * 1000, 2),
         )
-        for verdict in verdicts.values():
+        for domain, verdict in verdicts.items():
             _judged.labels(verdict.action.value).inc()
+            # What was accepted is in the trace; a line for each would cost as much as a check.
+            log = _log.debug if verdict.action is Action.ACCEPT else _log.info
+            log("verdict", id=envelope.id, domain=domain, policy_version=version, **verdict_facts(verdict))
 
     async def _move(self, delivery: Delivery, envelope: Envelope, edge: ReplyTo | None, key: Key) -> None:
         await self._parts.publisher.publish(

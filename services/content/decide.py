@@ -55,13 +55,12 @@ def _verdict(
     ]
     weighed.sort(key=lambda one: PRECEDENCE.index(one.reason.action))
     action = weighed[0].reason.action if weighed else Action.ACCEPT
-    delivered = action in (Action.ACCEPT, Action.TAG)
     verdict = Verdict(
         action,
         tuple(one.reason for one in weighed),
         book.version,
-        strip=tuple(sorted({number for one in weighed for number in one.strip})) if delivered else (),
-        subject_tag=next((one.subject_tag for one in weighed if one.subject_tag), "") if delivered else "",
+        strip=tuple(sorted({number for one in weighed for number in one.strip})),
+        subject_tag=next((one.subject_tag for one in weighed if one.subject_tag), ""),
     )
     return without(verdict, envelope.bypass, envelope.released_by) if envelope.bypass else verdict
 

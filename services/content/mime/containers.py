@@ -4,13 +4,16 @@ Input: one container at a time. Output: `Opened`. Which parts of a document are 
 On failure: as `Opener` has it; but MemoryError goes through and ends the process.
 """
 
+import re
+
 from services.content.mime.archives import open_any, open_disk_image
 from services.content.mime.extensions import extension
 from services.content.mime.haul import Exceeded, Haul
+from services.content.mime.hidden import hidden_archives
 from services.content.mime.inspection import FileKind, Macro
 from services.content.mime.kinds import kind_of
 from services.content.mime.macros import Documented, examine_document
-from services.content.mime.objects import open_compound, open_notes
+from services.content.mime.objects import open_active_mime, open_compound, open_notes
 from services.content.mime.opener import Budget, Entry, Opened
 from services.content.mime.zips import is_plain, listed, open_zip, unpack
 
@@ -26,7 +29,11 @@ _OWN_EXTENSIONS = frozenset(
 )
 _OWN_KINDS = frozenset({FileKind.TEXT, FileKind.HTML, FileKind.IMAGE, FileKind.MEDIA, FileKind.UNKNOWN})
 _MACRO_PARTS = ("vbaproject.bin", "vbaprojectsignature.bin")
-_PRINTER_PARTS = "printersettings"
+# Of text: a web archive that Word and Excel open under any name, whatever stands before its first line.
+_WEB_ARCHIVE = re.compile(rb"mime-version[ \t]*:", re.IGNORECASE)
+_WEB_ARCHIVE_NAME = "web archive.mht"
+_ACTIVE_MIME = b"ActiveMime"
+_PRINTER_PARTS = re.compile(r"(?:\A|/)printersettings[0-9]*\.bin\Z")
 _ENCRYPTED = 0x01
 
 
@@ -53,6 +60,8 @@ class ContainerOpener:
                 open_disk_image(content, haul)
             else:
                 open_any(names, content, haul)
+            for hidden in hidden_archives(names, content):
+                open_any(names, hidden, haul)
         except Exceeded:
             pass
         except MemoryError:
@@ -75,6 +84,10 @@ def _open_document(content: bytes, seen: Documented, haul: Haul) -> None:
         open_compound(content, haul)
     elif content.startswith(_NOTES):
         open_notes(content, haul)
+    elif content.startswith(_ACTIVE_MIME):
+        open_active_mime(content, haul)
+    elif not content.startswith(_OLE) and (found := _WEB_ARCHIVE.search(content)):
+        haul.take((_WEB_ARCHIVE_NAME,), content[found.start() :])
 
 
 def _open_zipped(content: bytes, macro: Macro, haul: Haul) -> None:
@@ -109,4 +122,4 @@ def _is_harmless(entry: Entry, macro: Macro) -> bool:
 def _is_own(name: str, macro: Macro) -> bool:
     if name.endswith(_MACRO_PARTS):
         return macro is not Macro.NONE
-    return extension(name) in _OWN_EXTENSIONS or _PRINTER_PARTS in name or name in ("mimetype", "manifest.rdf")
+    return extension(name) in _OWN_EXTENSIONS or _PRINTER_PARTS.search(name) is not None or name in ("mimetype", "manifest.rdf")

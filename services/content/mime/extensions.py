@@ -29,6 +29,11 @@ ARCHIVE_EXTENSIONS = _words(
     "cpio rpm deb iso img udf xar pkg docx docm dotx dotm xlsx xlsm xlsb xltx xltm xlam pptx pptm potx potm ppsx ppsm "
     "ppam odt ods odp"
 )
+# Of these, what is given to a program that unpacks, and not to one that shows documents.
+PACKED_EXTENSIONS = _words(
+    "zip zipx jar apk war ear xpi rar r00 r01 cbr 7z gz tgz bz2 tbz tbz2 xz txz zst tzst lz lzma z tar cab arj ace lha lzh "
+    "cpio rpm deb iso img udf xar pkg"
+)
 MESSAGE_EXTENSIONS = _words("eml mht mhtml nws emlx")
 
 

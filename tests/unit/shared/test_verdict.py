@@ -80,10 +80,29 @@ def test_a_verdict_without_some_rules_is_what_the_others_come_to(
         assert (one.exemption == "released by ann") is (one.key in rules)
 
 
-def test_nothing_is_taken_out_of_what_somebody_let_go() -> None:
-    stripped = Verdict(Action.TAG, (replace(BLOCKED, action=Action.TAG), SPAM), 3, strip=("2",), subject_tag="[SPAM]")
-    decided = without(stripped, ["attachments.blocked"], "ann")
-    assert (decided.action, decided.strip, decided.subject_tag) == (Action.TAG, (), "[SPAM]")
+CUT = Reason(CheckName.ATTACHMENTS, "macro", Action.TAG, "b.docm", "checks.attachments.macro")
+
+
+@pytest.mark.parametrize(
+    ("rules", "strip"),
+    [
+        (["attachments.blocked", "attachments.macro"], ()),
+        (["attachments.blocked"], ("2", "3")),
+        (["antispam.quarantine_at"], ("2", "3")),
+    ],
+)
+def test_parts_are_taken_out_until_every_rule_that_asks_for_it_is_let_past(
+    rules: list[str], strip: tuple[str, ...]
+) -> None:
+    spam = replace(SPAM, action=Action.QUARANTINE, rule="checks.antispam.quarantine_at")
+    held = Verdict(Action.QUARANTINE, (spam, replace(BLOCKED, action=Action.TAG), CUT), 3, strip=("2", "3"))
+    assert without(held, rules, "ann").strip == strip
+
+
+def test_a_subject_tag_is_for_what_is_still_tagged() -> None:
+    held = Verdict(Action.QUARANTINE, (BLOCKED, SPAM), 3, subject_tag="[SPAM]")
+    assert without(held, ["attachments.blocked"], "ann").subject_tag == "[SPAM]"
+    assert without(held, ["attachments.blocked", "antispam.tag_at"], "ann").subject_tag == ""
 
 
 def test_facts_leave_out_what_is_empty() -> None:

@@ -170,3 +170,15 @@ def test_what_is_judged_again_goes_as_it_was_received_past_those_rules(
 
 def test_judging_again_takes_no_rule_of_a_check_that_is_none() -> None:
     assert "horoscope.bad" in refused(copy(SPAM), "horoscope.bad", again=True)
+
+
+def test_what_the_policy_takes_out_is_not_let_go_by_a_release_past_another_rule() -> None:
+    cut = replace(MACRO, action=Action.TAG)
+    held = copy(SPAM, cut, CLEAN)
+    verdict = Verdict(Action.QUARANTINE, (SPAM, cut, CLEAN), 3, strip=("2",))
+    held = replace(held, envelope=replace(held.envelope, verdict=verdict))
+    text = refused(held)
+    assert "attachments.macro takes something out of it" in text
+    assert f"`gatepost quarantine release {LEAST.id} --again`" in text
+    whole = let_go(held, "antispam.quarantine_at", "attachments.macro")
+    assert whole.message.endswith(b"\r\n\r\nbody\r\n")

@@ -15,7 +15,7 @@ def dkim(word: DkimWord, domain: str = "") -> DkimResult:
     ("word", "rule"),
     [
         (DkimWord.PASS, ""),
-        (DkimWord.NONE, ""),
+        (DkimWord.NONE, "none"),
         (DkimWord.NEUTRAL, ""),
         (DkimWord.FAIL, "fail"),
         (DkimWord.PERMERROR, "fail"),

@@ -11,7 +11,7 @@ from shared.policy import Checks
     ("result", "rule", "unsure"),
     [
         (DmarcResult(DmarcWord.PASS, "e"), "", False),
-        (DmarcResult(DmarcWord.NONE, "e"), "", False),
+        (DmarcResult(DmarcWord.NONE, "e"), "absent", False),
         (DmarcResult(DmarcWord.FAIL, "e", disposition=Disposition.REJECT), "reject", False),
         (DmarcResult(DmarcWord.FAIL, "e", disposition=Disposition.QUARANTINE), "quarantine", False),
         (DmarcResult(DmarcWord.FAIL, "e", disposition=Disposition.NONE), "none", False),

@@ -25,8 +25,8 @@ def of(word: SpfWord, of_helo: SpfWord | None = None) -> SpfResults:
     ("word", "rule", "change"),
     [
         (SpfWord.PASS, "", ""),
-        (SpfWord.NONE, "", ""),
-        (SpfWord.NEUTRAL, "", ""),
+        (SpfWord.NONE, "none", "an SPF record of a.test that allows 192.0.2.1"),
+        (SpfWord.NEUTRAL, "neutral", "an SPF record of a.test that allows 192.0.2.1"),
         (SpfWord.FAIL, "fail", "an SPF record of a.test that allows 192.0.2.1"),
         (SpfWord.SOFTFAIL, "softfail", "an SPF record of a.test that allows 192.0.2.1"),
         (SpfWord.PERMERROR, "permerror", "an SPF record of a.test without errors"),
