@@ -148,7 +148,8 @@ def policy_page() -> str:
         'A table `domains."NAME".checks` holds what differs from the global `checks` for mail to that domain, key by',
         'key; so does `listeners."NAME".limits` for the keys of `limits` that concern one session. `outbound` has the',
         "tables of `checks`, for mail of our own users; it holds what differs from `checks`, and",
-        '`domains."NAME".outbound` what differs from it for mail from that domain. A title in double brackets is a',
+        '`domains."NAME".outbound` what differs from it for mail from that domain. Both have no `spf`, `dkim`,',
+        "`dmarc`, `arc` and `iprev`, which are asked of mail from outside alone. A title in double brackets is a",
         "list of tables, whose order counts: the first rule that matches wins.",
         "",
     ]

@@ -65,7 +65,8 @@ class Reason:
     @property
     def key(self) -> str:
         """The rule wherever it stands in the policy: `antispam.refuse_at`, or the check alone where there is none."""
-        return f"{self.check.value}.{self.rule.rpartition('.')[2]}" if self.rule else self.check.value
+        # The table is not always the check's own: `arc.trusted` says what a DMARC failure means.
+        return ".".join(self.rule.split(".")[-2:]) if self.rule else self.check.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +134,39 @@ _REFUSALS = {
     CheckName.STRUCTURE: Reply(554, "5.6.0", "Message refused: malformed"),
     CheckName.BRAKE: Reply(550, "5.7.1", "Message refused: this account sent too much spam"),
 }
+# By check and result, where the check's own reply would send its reader the wrong way.
+_REFUSALS_OF_RESULTS = {
+    # RFC 7372 §3.2: the record cannot be evaluated.
+    (CheckName.SPF, "permerror"): Reply(550, "5.7.24", "Message refused: SPF record with errors"),
+    (CheckName.STRUCTURE, "exceeded"): Reply(554, "5.6.0", "Message refused: too many or too large parts"),
+    (CheckName.STRUCTURE, "overrun"): Reply(554, "5.6.0", "Message refused: too costly to examine"),
+}
+# What no check could say; a deferral that the policy asks for is told with the class of its check.
 _DEFERRED = Reply(451, "4.7.1", "Message cannot be examined now, try again later")
 
 
 def reply_to(verdict: Verdict, message_id: str) -> Reply:
     """Return what the client is told of a verdict: the class of the reason and the id, no more.
 
-    Standards: RFC 3463, RFC 7372 (5.7.20, 5.7.23).
+    Standards: RFC 3463, RFC 7372 (5.7.20, 5.7.23, 5.7.24, 5.7.25), RFC 8617 (5.7.29).
     """
     if verdict.action is Action.DEFER:
-        return Reply(_DEFERRED.code, _DEFERRED.enhanced, f"{_DEFERRED.text} [{message_id}]")
-    if verdict.action is Action.REFUSE:
-        refusal = _REFUSALS[verdict.reasons[0].check]
-        return Reply(refusal.code, refusal.enhanced, f"{refusal.text} [{message_id}]")
-    return Reply(250, "2.0.0", f"queued as {message_id}")
+        reply = _deferral(verdict.reasons[0]) if verdict.reasons else _DEFERRED
+    elif verdict.action is Action.REFUSE:
+        reply = _refusal(verdict.reasons[0])
+    else:
+        return Reply(250, "2.0.0", f"queued as {message_id}")
+    return Reply(reply.code, reply.enhanced, f"{reply.text} [{message_id}]")
+
+
+def _refusal(reason: Reason) -> Reply:
+    return _REFUSALS_OF_RESULTS.get((reason.check, reason.result)) or _REFUSALS[reason.check]
+
+
+def _deferral(reason: Reason) -> Reply:
+    """Return the temporary form of a refusal where a rule asks for it, `451 4.7.1 Message deferred: …`."""
+    if not reason.rule:
+        return _DEFERRED
+    refusal = _refusal(reason)
+    text = refusal.text.replace("Message refused", "Message deferred")
+    return Reply(_DEFERRED.code, f"4{refusal.enhanced[1:]}", text)

@@ -20,7 +20,7 @@ MAIL_TYPE = "gatepost.mail.v1"
 # AMQP 0-9-1 §4.2.6: headers travel in one frame; RabbitMQ's default frame_max is 131,072 octets.
 HEADERS_LIMIT_BYTES = 120_000
 # What edge may use of it: content and delivery add their verdict, proof and last reply to the same envelope later.
-FIRST_LIMIT_BYTES = 100_000
+FIRST_LIMIT_BYTES = 90_000
 # A cause stands in logs and in the quarantine note, which is a header itself.
 _CAUSE_LIMIT = 500
 

@@ -62,11 +62,19 @@ class Gateway:
     """The services of one machine, each of which can be killed, stopped and started."""
 
     def __init__(
-        self, folder: Path, rabbit: Rabbit, clamd: Clamd, nameserver: str, rspamd: Rspamd | None = None
+        self,
+        folder: Path,
+        rabbit: Rabbit,
+        clamd: Clamd,
+        nameserver: str,
+        rspamd: Rspamd | None = None,
+        engines: str = "",
     ) -> None:
         self.rabbit = rabbit
         self.clamd = clamd
         self.rspamd = rspamd
+        # Tables of content's settings, in place of those that name clamd and Rspamd.
+        self._engines = engines or self._clamd_and_rspamd
         self._folder = folder
         self._nameserver = nameserver
         self.port, *health = free_ports(1 + len(SERVICES))
@@ -197,6 +205,10 @@ class Gateway:
         pids = self.pids(service)
         return [pid for pid in pids if "spawn_main" in _command_line(pid)] or pids[:1]
 
+    def helpers(self) -> list[int]:
+        """Return the processes that examine heavy messages for content's workers."""
+        return [pid for pid in self.pids("content") if "isolation.worker" in _command_line(pid)]
+
     def peak_mib(self, service: str) -> list[float]:
         """Return the highest resident memory of each working process, in MiB."""
         return [_status_kib(pid, "VmHWM") / 1024 for pid in self.workers(service)]
@@ -262,7 +274,7 @@ class Gateway:
     def _write_settings(self, content_workers: int, prefetch: int) -> None:
         own = {
             "edge": f'[listeners.mx]\naddress = "127.0.0.1"\nport = {self.port}\n',
-            "content": f'[clamd]\naddresses = ["127.0.0.1:{self.clamd.port}"]\n{self._antispam}',
+            "content": self._engines,
             "delivery": "",
             "console": f'[database]\nurl = "sqlite:///{self._folder / "console.sqlite"}"\n',
         }
@@ -277,10 +289,11 @@ class Gateway:
             path.write_text(first.get(service, "") + self._common(service) + own[service], "utf-8")
 
     @property
-    def _antispam(self) -> str:
+    def _clamd_and_rspamd(self) -> str:
+        clamd = f'[clamd]\naddresses = ["127.0.0.1:{self.clamd.port}"]\n'
         if self.rspamd is None:
-            return '[antispam]\nengine = "none"\n'
-        return f'[antispam]\naddresses = ["127.0.0.1:{self.rspamd.port}"]\n'
+            return f'{clamd}[antispam]\nengine = "none"\n'
+        return f'{clamd}[antispam]\naddresses = ["127.0.0.1:{self.rspamd.port}"]\n'
 
     def _common(self, service: str) -> str:
         broker = self.rabbit.settings(service)

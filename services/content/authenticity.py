@@ -49,6 +49,9 @@ class Authenticity:
     organization: str = ""
 
 
+_ALWAYS_TOLD = (CheckName.SPF, CheckName.DKIM, CheckName.DMARC)
+
+
 class Authenticator:
     """Runs them for one worker. patience: with its resolver. authserv_id: our name in Authentication-Results."""
 
@@ -111,10 +114,11 @@ class Authenticator:
             unsure(check, "temperror", cause)
             if check is CheckName.DMARC or check in acting
             else Finding(check, "temperror", cause)
-            for check in (CheckName.SPF, CheckName.DKIM, CheckName.DMARC)
+            for check in (CheckName.SPF, CheckName.DKIM, CheckName.DMARC, CheckName.ARC, CheckName.IPREV)
+            if check in _ALWAYS_TOLD or check in acting
         )
         # RFC 8601 §2.7: temperror; a later try may come to another result.
-        words = (f"{check}=temperror" for check in (CheckName.SPF, CheckName.DKIM, CheckName.DMARC))
+        words = (f"{check}=temperror" for check in _ALWAYS_TOLD)
         return Authenticity(findings, f"{self._authserv_id}; {'; '.join(words)}")
 
 

@@ -42,12 +42,12 @@ class Brake:
             held = None
         if held is None:
             return Finding(
-                CheckName.BRAKE, "free", f"The account has not sent more than {rules.spam} of spam.", input=who
+                CheckName.BRAKE, "free", f"The account has not sent more spam or malware than {rules.spam}.", input=who
             )
         return Finding(
             CheckName.BRAKE,
             "braked",
-            f"The account has sent more than {rules.spam} of spam or malware.",
+            f"The account has sent more spam or malware than {rules.spam}.",
             rule="braked",
             input=who,
             change=f"no spam from the account for {rules.hold_s // 60} minutes, or `gatepost account unbrake {login}`",

@@ -21,6 +21,9 @@ from shared.policy import Policy
 from shared.policy.exemption import Exemption, Mail
 from shared.verdict import PRECEDENCE, Action, CheckName, Verdict, without
 
+# What these say by themselves matters only where the policy acts upon it.
+_BY_THEMSELVES = frozenset({CheckName.SPF, CheckName.DKIM, CheckName.ARC, CheckName.IPREV})
+
 
 def decide(findings: Sequence[Finding], book: RuleBook, envelope: Envelope, mail: Mail) -> dict[str, Verdict]:
     """Return the verdict for each recipient domain, its decisive reason first. mail: what exemptions ask of it."""
@@ -51,7 +54,7 @@ def _verdict(
         _exempted(one, exemptions)
         for finding in findings
         if finding.check is CheckName.BRAKE or rules.of(finding.check).enabled
-        for one in _weigh(finding, findings, rules, book.policy)
+        for one in _placed(_weigh(finding, findings, rules, book.policy), rules)
     ]
     weighed.sort(key=lambda one: PRECEDENCE.index(one.reason.action))
     action = weighed[0].reason.action if weighed else Action.ACCEPT
@@ -66,19 +69,37 @@ def _verdict(
 
 
 def _weigh(finding: Finding, findings: Sequence[Finding], rules: Rules, policy: Policy) -> list[Weighed]:
+    if finding.unsure and finding.check in _BY_THEMSELVES and finding.check not in rules.acting:
+        # Another recipient's domain acts upon it; this one would take it whatever came of it.
+        finding = replace(finding, unsure=False)
     match finding.check:
         case CheckName.BRAKE:
             return weigh_plain(finding, policy.brake, "brake")
         case _ if finding.unsure:
             return weigh_plain(finding, rules.of(finding.check), "")
         case CheckName.ANTISPAM:
-            return weigh_antispam(finding, rules.checks.antispam, rules.scopes[finding.check])
+            return weigh_antispam(finding, rules.checks.antispam, rules.scope)
         case CheckName.ATTACHMENTS:
-            return weigh_attachments(finding, rules.checks.attachments, rules.scopes[finding.check])
+            return weigh_attachments(finding, rules.checks.attachments, rules.scope)
         case CheckName.DMARC:
             return weigh_dmarc(finding, _arc(findings), rules)
         case _:
-            return weigh_plain(finding, rules.of(finding.check), f"{rules.scopes[finding.check]}.{finding.check}")
+            return weigh_plain(finding, rules.of(finding.check), f"{rules.scope}.{finding.check}")
+
+
+def _placed(weighed: Sequence[Weighed], rules: Rules) -> list[Weighed]:
+    """Name each rule where it stands in the policy, which may be further out than the table that was weighed by."""
+    return [
+        replace(one, reason=replace(one.reason, rule=_path(one.reason.rule, rules))) if one.reason.rule else one
+        for one in weighed
+    ]
+
+
+def _path(rule: str, rules: Rules) -> str:
+    table, _, key = rule.rpartition(".")
+    check = table.rpartition(".")[2]
+    # The brake has a table of its own.
+    return rule if check == CheckName.BRAKE else rules.path(CheckName(check), key)
 
 
 def _arc(findings: Iterable[Finding]) -> ArcResult | None:

@@ -12,19 +12,29 @@ from shared.verdict import Action, CheckName
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The rules of every check for a mail. scopes: the path of each check's table, `checks` or the domain's own.
+    """The rules of every check for a mail. scope: the path of their table, such as `checks`.
 
-    acting: the checks of which some result has another action than to accept.
+    wider: the tables that it inherits from, the nearest first, with their paths. acting: the checks of which some
+    result has another action than to accept.
     """
 
     checks: Checks
-    scopes: dict[CheckName, str]
+    scope: str
+    wider: tuple[tuple[str, Checks], ...]
     acting: frozenset[CheckName]
 
     def of(self, check: CheckName) -> CheckRules:
         """Return a check's table."""
-        rules: CheckRules = getattr(self.checks, check.value)
-        return rules
+        return _of(self.checks, check)
+
+    def path(self, check: CheckName, key: str) -> str:
+        """Return the path of a rule where an administrator finds it: in the widest table that it is inherited from."""
+        value, found = getattr(self.of(check), key), self.scope
+        for scope, checks in self.wider:
+            if getattr(_of(checks, check), key) != value:
+                break
+            found = scope
+        return f"{found}.{check.value}.{key}"
 
 
 class RuleBook:
@@ -55,18 +65,19 @@ class RuleBook:
     def _find(self, direction: Direction, domain: str) -> Rules:
         policy = self.policy
         if direction is Direction.INBOUND:
-            return _scoped(policy.checks_of(domain), [("checks", policy.checks)], f'domains."{domain}".checks')
-        wider = [("checks", policy.checks), ("outbound", policy.outbound)]
-        return _scoped(policy.outbound_of(domain), wider, f'domains."{domain}".outbound')
+            return _rules(policy.checks_of(domain), f'domains."{domain}".checks', (("checks", policy.checks),))
+        wider = (("outbound", policy.outbound), ("checks", policy.checks))
+        return _rules(policy.outbound_of(domain), f'domains."{domain}".outbound', wider)
 
 
-def _scoped(checks: Checks, wider: list[tuple[str, Checks]], own: str) -> Rules:
-    """Name, for each check, the widest table that says the same: that is where an administrator finds the rule."""
-    scopes = {}
-    for name in Checks.model_fields:
-        rules = getattr(checks, name)
-        scopes[CheckName(name)] = next((scope for scope, other in wider if getattr(other, name) == rules), own)
-    return Rules(checks, scopes, frozenset(filter(lambda check: _acts(getattr(checks, check.value)), scopes)))
+def _rules(checks: Checks, scope: str, wider: tuple[tuple[str, Checks], ...]) -> Rules:
+    acting = frozenset(check for check in map(CheckName, Checks.model_fields) if _acts(_of(checks, check)))
+    return Rules(checks, scope, wider, acting)
+
+
+def _of(checks: Checks, check: CheckName) -> CheckRules:
+    rules: CheckRules = getattr(checks, check.value)
+    return rules
 
 
 def _acts(rules: CheckRules) -> bool:

@@ -70,7 +70,8 @@ def _domain(text: str) -> str | None:
 
 
 def _without_domain(identity: SpfIdentity) -> SpfResult:
-    return SpfResult(SpfWord.NONE, identity, "", f"{identity} gives no domain to check")
+    name = "HELO" if identity is SpfIdentity.HELO else "MAIL FROM"
+    return SpfResult(SpfWord.NONE, identity, "", f"{name} gives no domain to check")
 
 
 def _evaluate(

@@ -23,6 +23,8 @@ _log = structlog.get_logger()
 EVENTS_TYPE = "gatepost.events.v1"
 _BATCH = 500
 _BOUND = 50_000
+# Well below what a broker takes (16 MiB by default on RabbitMQ 4).
+_MAX_BODY_BYTES = 4_000_000
 _PAUSE_S = 0.2
 _dropped = Counter("gatepost_events_dropped_total", "Events given up because the broker did not take them in time")
 
@@ -79,6 +81,15 @@ class EventSender:
         batch = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
         try:
             body = _encode(batch)
+            while len(body) > _MAX_BODY_BYTES and len(batch) > 1:
+                # Strangers choose how long a verdict's reasons are, and how many domains it is for.
+                half = len(batch) // 2
+                self._waiting.extendleft(reversed(batch[half:]))
+                batch = batch[:half]
+                body = _encode(batch)
+            if len(body) > _MAX_BODY_BYTES:
+                _log.error("event-is-too-long", id=batch[0].id, kind=batch[0].kind, size_bytes=len(body))
+                body = _encode([replace(batch[0], facts={})])
             await self._publisher.publish(
                 Exchange.EVENTS.value,
                 Key.EVENTS.value,

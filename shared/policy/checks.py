@@ -90,8 +90,9 @@ class AttachmentRules(CheckRules):
 
     blocked: its name fits blocked_names, or its content is of blocked_types. disguised: its name hides what it is (two
     extensions, or content that runs under a harmless name). encrypted: nobody could look into it. macro: an Office
-    document with macros; suspicious_macro: they run by themselves and do what documents need not. unreadable: an
-    archive that is damaged. exceeded: an archive beyond the bounds of `inspection`.
+    document with macros; suspicious_macro: they run by themselves and do what documents need not, or hide from whoever
+    looks. unreadable: an archive or document that is damaged, or of a kind that cannot be opened here. exceeded: an
+    archive beyond the bounds of `inspection`, or a message of which not all parts could be seen.
     """
 
     blocked_names: list[FileNamePattern] = Field(list(_RUNNABLE), max_length=1000)
@@ -117,7 +118,9 @@ class SpfRules(CheckRules):
 
 
 class DkimRules(CheckRules):
-    """What a DKIM result means by itself (RFC 6376 §6.1: a failed signature is as no signature). none: not signed."""
+    """What a DKIM result means by itself (RFC 6376 §6.1: a failed signature is as no signature). fail: no signature of
+    it holds. none: it has none.
+    """
 
     fail: Action = Field(Action.ACCEPT, json_schema_extra={"standard": "RFC 6376 §6.3"})
     none: Action = Field(Action.ACCEPT, json_schema_extra={"standard": "RFC 6376 §6.3"})
@@ -165,8 +168,14 @@ class StructureRules(CheckRules):
     overrun: Action = Action.QUARANTINE
 
 
+# What DNS says of the server that mail comes from, and of its author: asked of mail from outside alone.
+INBOUND_ONLY = frozenset({"spf", "dkim", "dmarc", "arc", "iprev"})
+
+
 class Checks(Table):
-    """The rules of each check. An engine that is down or unsure always defers; that is not a choice."""
+    """The rules of each check. An engine that is down or unsure always defers, and so does DNS that fails where DMARC
+    or an action asks for it; that is not a choice.
+    """
 
     antivirus: AntivirusRules = AntivirusRules()
     antispam: AntispamRules = AntispamRules()

@@ -7,7 +7,9 @@ from shared.verdict import Action
 
 
 class InspectionRules(Table):
-    """How far archives are opened, all of a message's together. archive_ratio: unpacked size to packed, of one file."""
+    """How far archives are opened, all of a message's together; what is beyond is `exceeded` of attachments.
+    archive_depth: archives within archives. archive_ratio: unpacked size to packed, of one file of over 1 MB.
+    """
 
     archive_depth: int = Field(5, ge=0, le=20)
     archive_files: int = Field(1000, ge=1, le=100_000)
@@ -16,7 +18,9 @@ class InspectionRules(Table):
 
 
 class BrakeRules(Table):
-    """A brake on accounts that send spam or malware: beyond `spam`, all their mail is `braked` for `hold_s`."""
+    """A brake on accounts whose mail antispam or antivirus tag, quarantine or refuse: beyond the rate `spam` of it, all
+    their mail is `braked` for `hold_s`.
+    """
 
     enabled: bool = True
     spam: RateText = Rate(10, 3600)

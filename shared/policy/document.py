@@ -16,7 +16,7 @@ from shared.address import AddressError, parse_domain
 from shared.explain import explain
 from shared.policy.access import AccessRule
 from shared.policy.bans import BanRules
-from shared.policy.checks import Checks
+from shared.policy.checks import INBOUND_ONLY, Checks
 from shared.policy.clients import ClientControl
 from shared.policy.content import BrakeRules, DmarcReportRules, InspectionRules
 from shared.policy.delivery import DeliveryRules, RetryRules, VerdictRules
@@ -50,6 +50,18 @@ def _inheriting(tables: Mapping[str, object], key: str, common: object) -> dict[
         name: table | {key: _laid_over(common, table.get(key, {}))} if isinstance(table, dict) else table
         for name, table in tables.items()
     }
+
+
+def _outbound_tables(document: Mapping[str, object]) -> list[tuple[str, dict[str, object]]]:
+    """Return each table `outbound` of a document, with its path."""
+    domains = document.get("domains")
+    owners = {"": document} | {f"domains.{name}.": table for name, table in _tables_of(domains).items()}
+    found = {f"{path}outbound": table.get("outbound") for path, table in owners.items() if isinstance(table, dict)}
+    return [(path, table) for path, table in found.items() if isinstance(table, dict)]
+
+
+def _tables_of(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
 
 
 def _is_valid(checks: object) -> bool:
@@ -115,6 +127,16 @@ class Policy(Table):
         if not isinstance(domains, dict):
             return document
         return document | {"domains": _inheriting(_inheriting(domains, "checks", inbound), "outbound", outbound)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_without_effect(cls, document: object) -> object:
+        """Refuse what nobody would obey: mail of our own users comes from no server that DNS could speak for."""
+        if isinstance(document, dict):
+            for path, table in _outbound_tables(document):
+                if found := sorted(INBOUND_ONLY.intersection(table)):
+                    raise ValueError(f"{path}.{found[0]} has no effect: only mail from outside is asked for {found[0]}")
+        return document
 
     @model_validator(mode="before")
     @classmethod

@@ -29,18 +29,24 @@ class Aggregate:
     left_out: int = 0
 
 
-def aggregate(evaluations: Iterable[DmarcSeen]) -> list[Aggregate]:
-    """Return an aggregate per published record: one that changed during the day makes two."""
+def aggregate(evaluations: Iterable[tuple[DmarcSeen, int]], left_out: int = 0) -> list[Aggregate]:
+    """Return an aggregate per published record: one that changed during the day makes two.
+
+    evaluations: each with how many messages had it. left_out: messages with others, which the first aggregate tells.
+    """
     by_record: dict[tuple[Published, tuple[str, ...], str], Counter[DmarcSeen]] = {}
-    for seen in evaluations:
+    for seen, count in evaluations:
         record = (seen.published, seen.rua, seen.organization)
-        by_record.setdefault(record, Counter())[seen] += 1
-    return [_of_record(*record, counted) for record, counted in by_record.items()]
+        by_record.setdefault(record, Counter())[seen] += count
+    return [
+        _of_record(*record, counted, 0 if place else left_out)
+        for place, (record, counted) in enumerate(by_record.items())
+    ]
 
 
 def _of_record(
-    published: Published, rua: tuple[str, ...], organization: str, counted: "Counter[DmarcSeen]"
+    published: Published, rua: tuple[str, ...], organization: str, counted: "Counter[DmarcSeen]", left_out: int
 ) -> Aggregate:
     rows = tuple(Row(seen, count) for seen, count in counted.most_common(MAX_ROWS))
-    left_out = counted.total() - sum(row.count for row in rows)
+    left_out += counted.total() - sum(row.count for row in rows)
     return Aggregate(published, rua, organization, rows, left_out)

@@ -13,11 +13,11 @@ from collections.abc import Callable
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from services.console.actions.desk import ActionError, Desk
-from services.console.dmarc.aggregate import Aggregate, aggregate
+from services.console.dmarc.aggregate import MAX_ROWS, Aggregate, aggregate
 from services.console.dmarc.destinations import destinations
 from services.console.dmarc.feedback import Reporter
 from services.console.dmarc.mail import report_mail
@@ -66,7 +66,7 @@ class DailyReports:
         for day, domain in await self._due(int((now - _SETTLED_S) // DAY_S)):
             try:
                 count += await self._report(day, domain, rules, now)
-            except (DnsTemporary, ActionError) as error:
+            except (DnsTemporary, ActionError, ValueError) as error:
                 _sent.labels("waits").inc()
                 _log.warning("dmarc-report-waits", domain=domain, day=day, cause=str(error))
         return count
@@ -90,7 +90,7 @@ class DailyReports:
             return [(row.day, row.domain) for row in await connection.execute(query)]
 
     async def _report(self, day: int, domain: str, rules: DmarcReportRules, now: float) -> int:
-        found = aggregate(await self._evaluations(day, domain))
+        found = aggregate(*await self._evaluations(day, domain))
         wanted = [
             (one, await destinations(self._resolver, domain, one.organization, one.rua)) for one in found if one.rua
         ]
@@ -116,11 +116,19 @@ class DailyReports:
         _log.info("dmarc-report", domain=domain, day=day, reports=count, to=sent_to)
         return count
 
-    async def _evaluations(self, day: int, domain: str) -> list[DmarcSeen]:
-        query = select(dmarc_seen.c.facts).where(dmarc_seen.c.day == day, dmarc_seen.c.domain == domain)
+    async def _evaluations(self, day: int, domain: str) -> tuple[list[tuple[DmarcSeen, int]], int]:
+        """Return the most frequent evaluations with their counts, and how many messages had others.
+
+        The database counts: whoever sends us a million messages a day must not fill our memory with them.
+        """
+        here = (dmarc_seen.c.day == day) & (dmarc_seen.c.domain == domain)
+        count = func.count()
+        query = select(dmarc_seen.c.facts, count).where(here).group_by(dmarc_seen.c.facts).order_by(count.desc())
         async with self._desk.database.reading() as connection:
-            texts = [str(row.facts) for row in await connection.execute(query)]
-        return [read_seen(text) for text in texts]
+            found = (await connection.execute(query.limit(MAX_ROWS))).all()
+            total = (await connection.execute(select(func.count()).where(here))).scalar_one()
+        counted = [(read_seen(str(facts)), int(number)) for facts, number in found]
+        return counted, int(total) - sum(number for _, number in counted)
 
     def _reporter(self, day: int, domain: str, place: int, rules: DmarcReportRules) -> Reporter:
         hostname = self._desk.settings.hostname

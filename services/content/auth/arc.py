@@ -32,7 +32,7 @@ from shared.auth.spf_result import plain
 from shared.dns.answer import DnsTemporary
 from shared.dns.replay import Lookup
 
-_NONE = ArcResult(ArcWord.NONE, "the message has no ARC chain")
+NO_CHAIN = ArcResult(ArcWord.NONE, "the message has no ARC chain")
 
 
 def evaluate_arc(
@@ -44,7 +44,7 @@ def evaluate_arc(
     """
     fields = arc_fields(message)
     if not fields:
-        return _NONE
+        return NO_CHAIN
     if message.fault:
         # Who reads such a header otherwise than we do sees another message than the one that was sealed.
         return ArcResult(ArcWord.FAIL, plain(f"not examined: {message.fault}"))

@@ -110,7 +110,8 @@ def _evaluate(
 def _failed(domain: str, policy: _Policy, published: Disposition, seen: str) -> DmarcResult:
     testing = policy.record.testing
     disposition = _TESTING[published] if testing else published
-    evidence = f"{seen} proves {domain}; {policy.domain} asks for {disposition}"
+    asked = "nothing (none)" if disposition is Disposition.NONE else disposition
+    evidence = f"{seen} proves {domain}; {policy.domain} asks for {asked}"
     if testing:
         evidence += f" (testing; the policy is {published})"
     record = policy.record.published_at(policy.domain)

@@ -2,7 +2,7 @@
 
 import time
 
-from services.content.auth.arc import evaluate_arc
+from services.content.auth.arc import NO_CHAIN, evaluate_arc
 from services.content.auth.arc_result import ArcResult, ArcWord
 from services.content.auth.digests import BodyDigests
 from services.content.finding import Finding
@@ -15,6 +15,8 @@ from shared.verdict import CheckName
 
 async def check_arc(resolver: Resolver, message: Message, digests: BodyDigests) -> ArcResult:
     """Return what the chain says; without one, nothing is asked. digests: of the body, which DKIM uses too."""
+    if not any(field.key.startswith(b"arc-") for field in message.fields):
+        return NO_CHAIN
     now = time.time()
     author_domain = read_author(message).domain
     return await replay(resolver, lambda lookup: evaluate_arc(message, author_domain, digests, lookup, now))

@@ -34,7 +34,7 @@ def dkim_finding(results: Sequence[DkimResult], *, matters: bool) -> Finding:
     return Finding(
         CheckName.DKIM,
         best.word.value,
-        f"{signer}: {best.evidence}" if signer else best.evidence,
+        f"{signer}: {best.evidence}." if signer else f"{best.evidence[0].upper()}{best.evidence[1:]}.",
         rule,
         unsure=matters and best.word is DkimWord.TEMPERROR,
         input=_input(results, signer),

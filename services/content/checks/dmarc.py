@@ -33,7 +33,7 @@ def dmarc_finding(result: DmarcResult) -> Finding:
     elif word is DmarcWord.PERMERROR:
         rule, change = "permerror", "one From field with addresses of one domain"
     elif word is DmarcWord.NONE:
-        rule, change = "absent", f"a DMARC record of {domain} and {_proof_of(result)}"
+        rule, change = "absent", f"a DMARC record of {domain}, and with it {_proof_of(result)}"
     elif word is DmarcWord.TEMPERROR:
         change = f"an answer of the nameservers that were asked about {domain}"
     return Finding(

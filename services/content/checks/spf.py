@@ -41,7 +41,7 @@ def _finding(result: SpfResult, address: str, word: str, rule: str, *, matters: 
     return Finding(
         CheckName.SPF,
         word,
-        result.evidence + explanation,
+        f"{result.evidence}{explanation}.",
         rule,
         unsure=result.word is SpfWord.TEMPERROR and matters,
         input=f"client {address}, {_IDENTITIES[result.identity]} {result.domain or 'without a domain'}",

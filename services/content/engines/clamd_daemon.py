@@ -31,6 +31,7 @@ VERSION_FOR_S = 60.0
 PROOF_FOR_S = 3600.0
 # clamd answers VERSION at once, even while all its threads are scanning.
 _SIGN_OF_LIFE_S = 2.0
+_PROOF_S = 10.0
 _CONNECT_TIMEOUT_S = 3.0
 # A big message keeps its session's line busy; others then take another.
 _BIG_BYTES = 1_000_000
@@ -123,14 +124,15 @@ class Daemon:
             writer.write(b"zVERSION\0")
             return (await reader.readuntil(b"\0"))[:-1].decode("utf-8", "replace")
         finally:
-            writer.close()
+            writer.transport.abort()
 
     async def _prove(self) -> None:
         """Ask for a word on what clamd cannot look into."""
         for setting, proof in proofs().items():
             try:
-                result = await self._scan(Sample(proof))
-            except EngineError:
+                async with asyncio.timeout(_PROOF_S):
+                    result = await self._scan(Sample(proof))
+            except (EngineError, TimeoutError):
                 # Not known, then; asked again once the daemon is back.
                 self._proved_at = None
                 return

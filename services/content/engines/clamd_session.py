@@ -51,6 +51,8 @@ class Session:
         self._sending = asyncio.Lock()
         self._dead: str | None = None
         self.is_abandoned = False
+        # The last command that was sent of those that are answered.
+        self._latest = 0
         self.scans = 0
         self.load = 0
         writer.write(b"zIDSESSION\0")
@@ -63,13 +65,15 @@ class Session:
 
     async def scan(self, sample: Sample) -> ScanResult:
         """Return clamd's word on a message."""
-        before = self.scans
         self.load += 1
+        number = 0
         try:
-            return read_reply(await (await self._send(sample)))
+            number, answer = await self._send(sample)
+            return read_reply(await answer)
         except asyncio.CancelledError:
-            # Out of time, and not one answer meanwhile: the daemon hangs, and nobody else shall wait for this session.
-            if self.scans == before:
+            # Out of time, and nothing that was sent later is answered: the daemon hangs, and nobody else shall wait for
+            # this session.
+            if self._latest <= number:
                 self.abandon("clamd gave no answer in time")
             raise
         finally:
@@ -81,17 +85,14 @@ class Session:
         self._end(cause)
 
     async def close(self) -> None:
-        """End it in order."""
-        if self._dead is None:
-            with contextlib.suppress(*CLOSED):
-                self._writer.write(b"zEND\0")
+        """End it; clamd takes a closed connection for the end of a session."""
         self._task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
 
-    async def _send(self, sample: Sample) -> asyncio.Future[str]:
+    async def _send(self, sample: Sample) -> tuple[int, asyncio.Future[str]]:
         async with self._sending:
             if self._dead is not None:
                 raise EngineError(self._dead)
@@ -108,7 +109,7 @@ class Session:
                 # Half a stream cannot be taken back: the session is unusable.
                 self._end("sending to clamd was broken off")
                 raise
-            return future
+            return number, future
 
     async def _stream(self, sample: Sample) -> None:
         size = sample.size_sent
@@ -134,6 +135,7 @@ class Session:
                     cause = f"clamd answered {reply[:200]!r}"
                     break
                 self.scans += 1
+                self._latest = max(self._latest, int(number))
                 future = self._waiting.pop(int(number), None)
                 if future is not None and not future.done():
                     future.set_result(text)
@@ -145,7 +147,8 @@ class Session:
     def _end(self, cause: str) -> None:
         if self._dead is None:
             self._dead = cause
-        self._writer.close()
+        # Deliberately without sending what is left: a daemon that hangs would never take it.
+        self._writer.transport.abort()
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(EngineError(self._dead))

@@ -66,7 +66,8 @@ class Connection:
     def close(self) -> None:
         """Close it at once."""
         self.is_open = False
-        self._writer.close()
+        # Deliberately without sending what is left: a server that hangs would never take it.
+        self._writer.transport.abort()
 
     async def wait_closed(self) -> None:
         """Return when it is closed."""

@@ -1,7 +1,7 @@
 """What a helper process gives up before it sees a message (I/O on itself alone).
 
-It may not write a file, start a process, have more than a few open files, grow beyond its memory or leave a core dump,
-and it dies with its parent. CPU time is allowed anew for each message.
+It may not write a file, start a process, open a socket, have more than a few open files, grow beyond its memory or
+leave a core dump, and it dies with its parent. CPU time is allowed anew for each message.
 On failure: OSError; a helper that cannot be confined must not work.
 """
 
@@ -11,6 +11,8 @@ import os
 import resource
 import signal
 import sys
+
+from services.content.isolation.syscalls import give_up_calls
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -40,6 +42,7 @@ def confine(parent: int, memory_mb: int) -> None:
         (resource.RLIMIT_AS, memory_mb * 1_000_000),
     ):
         resource.setrlimit(limit, (most, most))
+    give_up_calls(libc)
 
 
 def allow_cpu(seconds: int) -> None:

@@ -78,7 +78,7 @@ class Process:
             with theirs:
                 child = await asyncio.create_subprocess_exec(
                     sys.executable,
-                    *("-s", "-m", _MODULE, str(theirs.fileno()), str(os.getpid())),
+                    *("-sP", "-m", _MODULE, str(theirs.fileno()), str(os.getpid())),
                     *(str(settings.cpu_s), str(settings.memory_mb)),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.DEVNULL,

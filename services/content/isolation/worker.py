@@ -39,8 +39,8 @@ def main() -> None:
     """Work until the parent closes the socket."""
     descriptor, parent, cpu_s, memory_mb = map(int, sys.argv[1:])
     _close_all_but(descriptor)
-    confine(parent, memory_mb)
     _be_silent()
+    confine(parent, memory_mb)
     with socket.socket(fileno=descriptor) as connection:
         connection.sendall(answer(READY))
         try:

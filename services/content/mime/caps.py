@@ -63,6 +63,8 @@ def scan_caps(data: bytes, message: Message) -> Caps:
         or zeros
         or long_line
         or bool(message.fault)
+        or b"=ybegin " in data
+        or b"with BinHex" in data
         or (_BEGIN.search(data) is not None and data.count(b"\nbegin") > _HEAVY_BLOCKS)
     )
     beyond = _too_many_parts(message) if parts > MAX_PARTS else ""

@@ -60,8 +60,11 @@ class ContainerOpener:
                 open_disk_image(content, haul)
             else:
                 open_any(names, content, haul)
-            for hidden in hidden_archives(names, content):
-                open_any(names, hidden, haul)
+            for place in hidden_archives(names, content):
+                if place:
+                    open_any(names, content[place:], haul)
+                else:
+                    open_zip(content, haul)
         except Exceeded:
             pass
         except MemoryError:
@@ -122,4 +125,8 @@ def _is_harmless(entry: Entry, macro: Macro) -> bool:
 def _is_own(name: str, macro: Macro) -> bool:
     if name.endswith(_MACRO_PARTS):
         return macro is not Macro.NONE
-    return extension(name) in _OWN_EXTENSIONS or _PRINTER_PARTS.search(name) is not None or name in ("mimetype", "manifest.rdf")
+    return (
+        extension(name) in _OWN_EXTENSIONS
+        or _PRINTER_PARTS.search(name) is not None
+        or name in ("mimetype", "manifest.rdf")
+    )

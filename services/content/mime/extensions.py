@@ -31,10 +31,40 @@ ARCHIVE_EXTENSIONS = _words(
 )
 # Of these, what is given to a program that unpacks, and not to one that shows documents.
 PACKED_EXTENSIONS = _words(
-    "zip zipx jar apk war ear xpi rar r00 r01 cbr 7z gz tgz bz2 tbz tbz2 xz txz zst tzst lz lzma z tar cab arj ace lha lzh "
-    "cpio rpm deb iso img udf xar pkg"
+    "zip zipx jar apk war ear xpi rar r00 r01 cbr 7z gz tgz bz2 tbz tbz2 xz txz zst tzst lz lzma z tar cab arj ace lha "
+    "lzh cpio rpm deb iso img udf xar pkg"
+)
+# What Office opens, whatever is in it.
+OFFICE_EXTENSIONS = _words(
+    "doc dot wbk docx docm dotx dotm rtf xls xlt xlm xla xlsx xlsm xltx xltm xlsb xlam xlw csv slk dif ppt pot pps ppa "
+    "pptx pptm potx potm ppsx ppsm ppam wiz wps xml"
 )
 MESSAGE_EXTENSIONS = _words("eml mht mhtml nws emlx")
+
+# What Windows and others call files of a type whose name has no extension; those that run.
+EXTENSION_BY_TYPE = {
+    **dict.fromkeys((b"application/x-msdownload", b"application/x-msdos-program", b"application/x-dosexec"), "exe"),
+    **dict.fromkeys(
+        (b"application/exe", b"application/x-exe", b"application/vnd.microsoft.portable-executable"), "exe"
+    ),
+    **dict.fromkeys((b"application/javascript", b"application/x-javascript", b"application/ecmascript"), "js"),
+    **dict.fromkeys((b"text/javascript", b"text/ecmascript", b"text/jscript"), "js"),
+    **dict.fromkeys((b"text/vbscript", b"text/vbs", b"application/x-vbscript"), "vbs"),
+    **dict.fromkeys((b"application/bat", b"application/x-bat", b"application/x-msdos-batch"), "bat"),
+    **dict.fromkeys((b"application/x-msi", b"application/x-ms-installer"), "msi"),
+    **dict.fromkeys((b"application/x-ms-shortcut", b"application/x-mswinlnk"), "lnk"),
+    **dict.fromkeys((b"application/internet-shortcut", b"application/x-mswinurl", b"wwwserver/redirection"), "url"),
+    b"application/hta": "hta",
+    b"text/scriptlet": "wsc",
+    b"application/x-ms-application": "application",
+    b"application/java-archive": "jar",
+    b"application/x-java-archive": "jar",
+    b"application/x-java-jnlp-file": "jnlp",
+    b"application/x-apple-diskimage": "dmg",
+    b"application/vnd.android.package-archive": "apk",
+    b"application/vnd.ms-htmlhelp": "chm",
+    b"application/x-chm": "chm",
+}
 
 
 def extension(name: str) -> str:

@@ -154,7 +154,8 @@ def _read_encodings(header: PartHeader, values: list[bytes]) -> None:
         encoding = _ENCODINGS.get(token)
         if encoding is None:
             # Some clients forgive a semicolon, a comment or quotes; to others the encoding is then unknown.
-            forgiven = _ENCODINGS.get(_TOKEN.match(token.replace(b'"', b""))[0])  # type: ignore[index]
+            first = _TOKEN.match(token.replace(b'"', b""))[0]  # type: ignore[index]
+            forgiven = _ENCODINGS.get(first) if first else None
             if forgiven is None:
                 header.faults.append(Fault(FaultKind.MALFORMED, "a part's transfer encoding is unknown"))
             header.encodings = _EVERY_ENCODING if forgiven is None else (forgiven, Encoding.IDENTITY)

@@ -4,8 +4,10 @@ Output: an attachment, unless clients show it in place; the files and messages i
 """
 
 import hashlib
+import re
 from dataclasses import replace
 
+from services.content.mime.extensions import extension
 from services.content.mime.fields import header_of
 from services.content.mime.gathering import WORK, File, Gathering, Letter
 from services.content.mime.inspection import Attachment, FaultKind, FileKind
@@ -23,6 +25,8 @@ _HARMLESS_IN_PLACE = frozenset({
 _MAY_BE_MESSAGE = frozenset({FileKind.TEXT, FileKind.HTML, FileKind.UNKNOWN})
 _PGP_MESSAGE = b"-----BEGIN PGP MESSAGE-----"
 _HEAD_BYTES = 1024
+_APPLE_COUNT = re.compile(rb"\A[0-9]{1,10}[ \t]*\r?\n")
+_SMIME_EXTENSIONS = frozenset(("p7m", "p7z"))
 
 
 def look_at(file: File, opener: Opener | None, depth: int, gathering: Gathering) -> None:
@@ -32,7 +36,12 @@ def look_at(file: File, opener: Opener | None, depth: int, gathering: Gathering)
         kind = FileKind.MESSAGE
     elif file.shown and kind in _HARMLESS_IN_PLACE:
         return
-    encrypted = file.encrypted or (kind is FileKind.TEXT and _PGP_MESSAGE in file.content[:_HEAD_BYTES])
+    encrypted = (
+        file.encrypted
+        or (kind is FileKind.TEXT and _PGP_MESSAGE in file.content[:_HEAD_BYTES])
+        # RFC 8551 §3.9: the name alone makes it S/MIME, whatever type is given.
+        or any(extension(name) in _SMIME_EXTENSIONS for name in file.names)
+    )
     attachment = Attachment(file.part, file.names, kind, len(file.content), file.path, encrypted=encrypted)
     if kind is FileKind.MESSAGE:
         gathering.add(attachment)
@@ -43,7 +52,11 @@ def look_at(file: File, opener: Opener | None, depth: int, gathering: Gathering)
         if len(file.path) < depth:
             attachment = _open(opener, file, attachment, gathering)
         else:
-            gathering.fault(FaultKind.ARCHIVE_EXCEEDED, f"archives lie more than {depth} deep", file.part)
+            gathering.fault(
+                FaultKind.ARCHIVE_EXCEEDED,
+                f"archives lie more than {depth} deep in one another (archive_depth)",
+                file.part,
+            )
     gathering.add(attachment)
 
 
@@ -73,7 +86,7 @@ def _read_as_message(file: File, gathering: Gathering) -> None:
     if file.path:
         # What an archive may hold is bounded by the opener's budget.
         gathering.work += WORK * len(file.content)
-    message = split_message(with_line_ends(file.content.lstrip(b"\r\n")))
+    message = split_message(with_line_ends(_APPLE_COUNT.sub(b"", file.content.lstrip(b"\r\n"), 1)))
     if message.bounds_exceeded:
         gathering.fault(FaultKind.EXCEEDED, "an attached message has too large a header", file.part)
     gathering.later(Letter(header_of(message), message.body, file.part, file.path, file.nesting + 1))

@@ -39,7 +39,7 @@ class Haul:
     def begin_file(self) -> None:
         """Draw a file. Raises Exceeded."""
         if not self.budget.take_file():
-            raise self.exceeded("archives hold more files than are opened")
+            raise self.exceeded("archives hold more files than [inspection] archive_files allows")
 
     def collect(self, blocks: Iterable[bytes], packed_bytes: int) -> bytes:
         """Put a file's content together, as far as it may be unpacked. Raises Exceeded."""
@@ -49,9 +49,10 @@ class Haul:
         for block in blocks:
             size += len(block)
             if not self.budget.take_bytes(len(block)):
-                raise self.exceeded("archives unpack to more bytes than are opened")
+                raise self.exceeded("archives unpack to more bytes than [inspection] unpacked_bytes allows")
             if size > most:
-                raise self.exceeded(f"a file unpacks to more than {self.budget.ratio} times its packed size")
+                ratio = self.budget.ratio
+                raise self.exceeded(f"a file unpacks to more than {ratio} times its packed size (archive_ratio)")
             pieces.append(block)
         return b"".join(pieces)
 
@@ -63,7 +64,7 @@ class Haul:
         """Add a file that is at hand, drawing on the budget. Raises Exceeded."""
         self.begin_file()
         if not self.budget.take_bytes(len(content)):
-            raise self.exceeded("archives unpack to more bytes than are opened")
+            raise self.exceeded("archives unpack to more bytes than [inspection] unpacked_bytes allows")
         self.add(names, content, len(content))
 
     def _fault(self, kind: FaultKind, text: str) -> None:

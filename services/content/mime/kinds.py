@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable
 
 from services.content.mime.extensions import ARCHIVE_EXTENSIONS, MESSAGE_EXTENSIONS, SCRIPT_EXTENSIONS, extension
+from services.content.mime.hidden import hidden_archives
 from services.content.mime.inspection import FileKind
+from services.content.mime.office_text import is_office_text
 from services.content.mime.signatures import BY_FIRST_BYTE
 
 _HEAD_BYTES = 1024
@@ -32,8 +34,11 @@ _SHORTCUT_TEXT = re.compile(
 )
 _CPIO = re.compile(rb"07070[127][0-9A-Fa-f]{30}")
 _ZIP_ENTRY = b"PK\x01\x02"
+# OpenDocument 1.3, part 2, §3.3: the first file is `mimetype`, neither packed nor with an extra field.
+_OPEN_DOCUMENT = re.compile(rb"\x08\0[\0-\xff]{2}mimetypeapplication/vnd\.oasis\.opendocument\.", re.DOTALL)
 _OFFICE_ENTRIES = (b"[Content_Types].xml", b"word/", b"xl/", b"ppt/", b"visio/")
-_MESSAGE_START = re.compile(rb"(?:>?From [^\r\n]*\r?\n)?[!-9;-~]{1,80}[ \t]{0,5}:")
+# A line of a number stands before it in a file of Apple Mail's, and one of `From` in a mailbox.
+_MESSAGE_START = re.compile(rb"(?:[0-9]{1,10}[ \t]*\r?\n)?(?:>?From [^\r\n]*\r?\n)?[!-9;-~]{1,80}[ \t]{0,5}:")
 
 
 def kind_of(content: bytes, names: Iterable[str] = ()) -> FileKind:
@@ -47,9 +52,13 @@ def kind_of(content: bytes, names: Iterable[str] = ()) -> FileKind:
         return FileKind.DISK_IMAGE
     if kind is None:
         kind = _by_places(content)
-    if kind in (None, FileKind.IMAGE, FileKind.MEDIA, FileKind.PDF) and _zip_at_end(content, names):
-        # Programs that unpack read a zip from its end, whatever stands before it.
+    if kind in (None, FileKind.IMAGE, FileKind.MEDIA, FileKind.PDF) and (
+        # Programs that unpack read a zip from its end, whatever stands before it, and look for other archives.
+        _zip_at_end(content, names) or hidden_archives(names, content)
+    ):
         return FileKind.ARCHIVE
+    if kind is None and is_office_text(content, names):
+        return FileKind.OFFICE
     return kind or _by_text(content, names)
 
 
@@ -73,6 +82,8 @@ def _is_installer(content: bytes, names: Iterable[str]) -> bool:
 
 def _is_office_zip(content: bytes) -> bool:
     """Whether the zip's own list has what only documents have; a document that it holds does not count."""
+    if _OPEN_DOCUMENT.match(content, 26):
+        return True
     end = content.rfind(b"PK\x05\x06", max(0, len(content) - _ZIP_END_BYTES))
     if end < 0 or end + 22 > len(content):
         return content[30:49] == b"[Content_Types].xml"

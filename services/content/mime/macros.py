@@ -6,6 +6,7 @@ packed programs, and templates that are fetched from elsewhere.
 On failure: `unreadable`; libraries may raise what they like, MemoryError goes through.
 """
 
+import html
 import io
 import re
 import zipfile
@@ -18,6 +19,7 @@ from oletools import olevba, rtfobj
 
 from services.content.mime.excel4 import macros_in_parts, macros_in_stream
 from services.content.mime.inspection import Macro
+from services.content.mime.office_text import sylk_macros, utf_8
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = b"PK"
@@ -28,13 +30,25 @@ _WORKBOOKS = ("Workbook", "Book")
 _WORKBOOK_PARTS = ("xl/workbook.xml", "xl/workbook.bin")
 _MAX_CODE = 2_000_000
 _MAX_PART_BYTES = 1_000_000
+_HEAD_BYTES = 4096
+# OpenDocument: modules of Basic, and scripts of other languages.
+_OPEN_MODULE = re.compile(r"Basic/.+/(?!script-l[bc]\.xml\Z).+|Scripts/.*[^/]")
+_OPEN_LISTENER = b"event-listener"
 # In any of these a document brings in code or data from elsewhere as soon as it is opened.
-_FETCHED = re.compile(
-    rb"(?:attachedTemplate|oleObject|frame|externalLinkPath|subDocument)\"[^>]{0,2000}", re.IGNORECASE | re.DOTALL
+_FETCHED = re.compile(r"(attachedTemplate|oleObject|frame|externalLinkPath|subDocument)\s*[\"']", re.IGNORECASE)
+# XML allows a `>` within quotes.
+_RELATION = re.compile(
+    r"<[^<>\s]{0,20}Relationship\s(?:\"[^\"]{0,4000}\"|'[^']{0,4000}'|[^<>\"']++){1,1000}+>", re.IGNORECASE
 )
-_RELATION = re.compile(rb"<[^<>]{0,20}Relationship\s[^<>]{1,4000}>", re.IGNORECASE)
-_TARGET = re.compile(rb"Target\s*=\s*[\"'](?:mhtml:|x-usc:)?\s*(?:https?|ftp|file)?:?[/\\]{2}", re.IGNORECASE)
-_EXTERNAL = re.compile(rb"TargetMode\s*=\s*[\"']External", re.IGNORECASE)
+_TARGET = re.compile(r"Target\s*=\s*[\"']\s*(?:mhtml:|x-usc:)?\s*(?:https?|ftp|file)?:?[/\\]{2}", re.IGNORECASE)
+_EXTERNAL = re.compile(r"TargetMode\s*=\s*[\"']\s*External", re.IGNORECASE)
+_MACRO_SHEET = re.compile(r"/xl(?:Intl)?Macrosheet\s*[\"']", re.IGNORECASE)
+_MAX_RELATIONS_BYTES = 10_000_000
+_UTF16_STARTS = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
+_RTF_TEMPLATE = re.compile(rb"\\template\b([^{}]{0,4000})")
+# `\'68` is a character by its octet, `\u104 ?` one by its number with what old programs show instead.
+_RTF_ESCAPE = re.compile(r"\\'([0-9A-Fa-f]{2})|\\u(-?[0-9]{1,6})(?: ?\?| )?|\\([\\{}])|\\[a-z]{1,32}-?[0-9]{0,10} ?")
+_REMOTE = re.compile(r"\s*(?:(?:https?|ftp|file):|[/\\]{2})", re.IGNORECASE)
 _ATTACKED_CLASSES = re.compile(rb"equation|ole2link|package|script|shell|htmlfile|otkloadr", re.IGNORECASE)
 
 
@@ -57,7 +71,7 @@ class Documented:
 def examine_document(content: bytes) -> Documented:
     """Return what a document does by itself. Raises MemoryError."""
     seen = Documented(files=[])
-    if content.startswith(_RTF):
+    if content[:_HEAD_BYTES].lstrip().startswith(_RTF):
         _guarded(_rtf, content, seen)
         return seen
     if content.startswith(_OLE):
@@ -66,7 +80,10 @@ def examine_document(content: bytes) -> Documented:
             return seen
     elif content.startswith(_ZIP):
         _guarded(_parts, content, seen)
-    _guarded(_macros, content, seen)
+    elif (sylk := sylk_macros(content))[0]:
+        _see_excel4((True, "Auto_Open" if sylk[1] else ""), seen)
+        return seen
+    _guarded(_macros, utf_8(content) if content.startswith(_UTF16_STARTS) else content, seen)
     return seen
 
 
@@ -142,9 +159,23 @@ def _see_excel4(found: tuple[bool, str], seen: Documented) -> None:
         seen.see(Macro.PRESENT, "Excel 4 macros")
 
 
+def _rtf_text(text: bytes) -> str:
+    """Return what a piece of RTF without groups says: characters may be written by their numbers."""
+    return _RTF_ESCAPE.sub(_rtf_character, text.decode("latin-1"))
+
+
+def _rtf_character(match: re.Match[str]) -> str:
+    if match[1]:
+        return chr(int(match[1], 16))
+    return chr(int(match[2]) & 0xFFFF) if match[2] else match[3] or ""
+
+
 def _parts(content: bytes, seen: Documented) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = archive.namelist()
+        _see_excel4(macros_in_parts(names, b""), seen)
+        if any(map(_OPEN_MODULE.fullmatch, names)):
+            _open_document_macros(archive, seen)
         for name in _WORKBOOK_PARTS:
             if name in names:
                 with archive.open(name) as file:
@@ -153,17 +184,33 @@ def _parts(content: bytes, seen: Documented) -> None:
             if not info.filename.lower().endswith(".rels"):
                 continue
             with archive.open(info) as file:
-                text = file.read(_MAX_PART_BYTES)
-            for relation in _RELATION.finditer(text):
-                one = relation[0]
-                kind = _FETCHED.search(one)
-                if kind and _EXTERNAL.search(one) and _TARGET.search(one):
-                    name = re.split(rb"[\"\s]", kind[0], maxsplit=1)[0].decode("ascii", "replace")
-                    seen.see(Macro.SUSPICIOUS, f"a part that is fetched from elsewhere ({name})")
-                    return
+                data = file.read(_MAX_RELATIONS_BYTES)
+            seen.unreadable |= len(data) == _MAX_RELATIONS_BYTES
+            # All names and marks of XML are ASCII, in one byte or two.
+            _relations((data.replace(b"\0", b"") if data.startswith(_UTF16_STARTS) else data).decode("latin-1"), seen)
+
+
+def _open_document_macros(archive: zipfile.ZipFile, seen: Documented) -> None:
+    seen.see(Macro.PRESENT, "macros of an OpenDocument file")
+    with archive.open("content.xml") as file:
+        if _OPEN_LISTENER in file.read(_MAX_RELATIONS_BYTES):
+            seen.see(Macro.SUSPICIOUS, "macros of an OpenDocument file that run by themselves")
+
+
+def _relations(text: str, seen: Documented) -> None:
+    for relation in _RELATION.finditer(text):
+        one = html.unescape(relation[0])
+        if _MACRO_SHEET.search(one):
+            _see_excel4((True, ""), seen)
+        kind = _FETCHED.search(one)
+        if kind and _EXTERNAL.search(one) and _TARGET.search(one):
+            seen.see(Macro.SUSPICIOUS, f"a part that is fetched from elsewhere ({kind[1]})")
+            return
 
 
 def _rtf(content: bytes, seen: Documented) -> None:
+    if any(_REMOTE.match(_rtf_text(match[1])) for match in _RTF_TEMPLATE.finditer(content)):
+        seen.see(Macro.SUSPICIOUS, "a template that is fetched from elsewhere")
     if b"objdata" not in content.lower():
         return
     parser = rtfobj.RtfObjParser(content)

@@ -6,12 +6,18 @@ On failure: damage is ARCHIVE_UNREADABLE.
 """
 
 import io
+import re
+import zlib
 from collections.abc import Iterator
+from itertools import islice
 
 import olefile
 from oletools.oleobj import OleNativeStream
 
+from services.content.mime.extensions import RUNNABLE_EXTENSIONS, extension
 from services.content.mime.haul import Haul
+from services.content.mime.inspection import FileKind
+from services.content.mime.kinds import kind_of
 
 _NATIVE = "\x01ole10native"
 _ATTACHED = "__attach_version1.0_"
@@ -21,6 +27,10 @@ _MAX_STREAMS = 10_000
 # {BDE316E7-2665-4511-A4C4-8D4D0B7A9EAC}, then the length and 12 bytes that say nothing.
 _NOTE_FILE = bytes.fromhex("e716e3bd65261145a4c48d4d0b7a9eac")
 _NOTE_HEAD_BYTES = 36
+_NOTE_NAME = re.compile(rb"(?:[ !#-)+-.0-9;=@-\[\]-{}~]\0){1,200}+(?<=[A-Za-z0-9]\0)")
+_BY_NAME = frozenset((FileKind.TEXT, FileKind.HTML, FileKind.UNKNOWN))
+_ZLIB_START = re.compile(rb"\x78[\x01\x5e\x9c\xda]")
+_BLOCK_BYTES = 1 << 16
 
 
 def open_compound(content: bytes, haul: Haul) -> None:
@@ -42,6 +52,41 @@ def open_compound(content: bytes, haul: Haul) -> None:
                 haul.take(names, _stream(ole, path, haul))
 
 
+def open_active_mime(content: bytes, haul: Haul) -> None:
+    """Bring out the compound file in an ActiveMime, in which web archives and XML carry macros."""
+    place = _active_mime_place(content)
+    if place is None:
+        haul.unreadable("a document's macros are damaged")
+        return
+    haul.begin_file()
+    unpacked = haul.collect(_inflated(content[place:]), len(content))
+    haul.add((), unpacked, len(unpacked))
+
+
+def _inflated(data: bytes) -> Iterator[bytes]:
+    unpacker = zlib.decompressobj()
+    while data and not unpacker.eof:
+        try:
+            yield unpacker.decompress(data, _BLOCK_BYTES)
+        except zlib.error:
+            # What came before it is examined as a document, and is damaged there.
+            return
+        data = unpacker.unconsumed_tail
+
+
+def _active_mime_place(content: bytes) -> int | None:
+    """Return where the packed data begin: where the header says, or at the first place that looks like it."""
+    said = int.from_bytes(content[0x1E:0x20], "little") + 46
+    places = [said, 0x32, 0x22A, *(match.start() for match in islice(_ZLIB_START.finditer(content), 100))]
+    for place in places:
+        try:
+            if zlib.decompressobj().decompress(content[place:], 100):
+                return place
+        except zlib.error:
+            continue
+    return None
+
+
 def open_notes(content: bytes, haul: Haul) -> None:
     """Bring out the files in a note."""
     place = -1
@@ -52,7 +97,14 @@ def open_notes(content: bytes, haul: Haul) -> None:
             haul.unreadable("a note is damaged")
             return
         if size:
-            haul.take((), content[start : start + size])
+            file = content[start : start + size]
+            # The name stands elsewhere in the note; a text becomes a program by it.
+            haul.take(_runnable_names(content) if kind_of(file) in _BY_NAME else (), file)
+
+
+def _runnable_names(note: bytes) -> tuple[str, ...]:
+    names = (match[0].decode("utf-16-le", "replace") for match in islice(_NOTE_NAME.finditer(note), 1000))
+    return tuple(dict.fromkeys(name for name in names if extension(name) in RUNNABLE_EXTENSIONS))[:20]
 
 
 def _stream(ole: olefile.OleFileIO, path: list[str], haul: Haul) -> bytes:

@@ -8,10 +8,12 @@ import re
 from dataclasses import replace
 
 from services.content.mime.decoding import decoded
+from services.content.mime.extensions import EXTENSION_BY_TYPE, extension
 from services.content.mime.fields import Encoding, PartHeader
 from services.content.mime.gathering import File, Gathering, Letter
 from services.content.mime.inspection import Attachment, FaultKind, FileKind
 from services.content.mime.names import MAX_READINGS, name_readings, part_names
+from services.content.mime.text_files import text_files
 from services.content.mime.tree import Part, Span, read_tree
 from services.content.mime.uuencode import MAX_BLOCKS, uu_blocks
 from services.content.mime.words import text_of
@@ -77,16 +79,23 @@ def _files_of(part: Part, letter: Letter, gathering: Gathering) -> list[File]:
     for place, content in found:
         file = File(place, names, content, letter.path, letter.nesting, shown, encrypted, message=header.message)
         files.append(file)
-        if header.text and (header.type != b"text/html" or names):
+        if (header.text and (header.type != b"text/html" or names)) or _is_calendar(names):
             files += _uuencoded(content, letter, gathering)
     return files
 
 
 def _names(header: PartHeader, number: str, gathering: Gathering) -> tuple[str, ...]:
     names = part_names(header.named) if header.named else ()
+    if header.type in EXTENSION_BY_TYPE and not any(extension(name) for name in names):
+        # Clients give a file without an extension the one that its type has on their system.
+        names = (*names, f"{names[0] if names else 'attachment'}.{EXTENSION_BY_TYPE[header.type]}")
     if len(names) > MAX_READINGS:
         gathering.fault(FaultKind.AMBIGUOUS, f"a file has more than {MAX_READINGS} names", number)
     return names[:MAX_READINGS]
+
+
+def _is_calendar(names: tuple[str, ...]) -> bool:
+    return any(extension(name) in ("ics", "vcs") for name in names)
 
 
 def _readings(header: PartHeader, body: bytes, gathering: Gathering, *, shown: bool) -> list[bytes]:
@@ -127,10 +136,10 @@ def _encoded_multipart(part: Part, letter: Letter, gathering: Gathering) -> None
 def _uuencoded(text: bytes, letter: Letter, gathering: Gathering) -> list[File]:
     files = [
         File("", name_readings([text_of(block.name)])[:MAX_READINGS], block.content, letter.path, letter.nesting)
-        for block in uu_blocks(text)
+        for block in (*uu_blocks(text), *text_files(text))
     ]
     if len(files) >= MAX_BLOCKS:
-        text_of_fault = f"a text has more than {MAX_BLOCKS} uuencoded files"
+        text_of_fault = f"a text has more than {MAX_BLOCKS} encoded files"
         gathering.fault(FaultKind.EXCEEDED, text_of_fault, letter.number(""))
     return files
 

@@ -14,7 +14,7 @@ from services.content.mime.gathering import Gathering, Letter
 from services.content.mime.inspection import Inspection
 from services.content.mime.opener import CONTAINER_KINDS, Opener
 from services.content.mime.parts import read_letter, with_line_ends
-from shared.auth.message import Message
+from shared.auth.message import Field, Message
 
 
 def inspect(message: Message, opener: Opener | None = None) -> Inspection:
@@ -30,6 +30,11 @@ def inspect(message: Message, opener: Opener | None = None) -> Inspection:
     return gathering.inspection()
 
 
+def _has_lone_line_end(field: Field) -> bool:
+    value = field.value
+    return (b"\n" in value or b"\r" in value) and not value.count(b"\n") == value.count(b"\r") == value.count(b"\r\n")
+
+
 def needs_opener(inspection: Inspection) -> bool:
     """Whether an inspection without an opener left containers closed."""
     return any(attachment.kind in CONTAINER_KINDS for attachment in inspection.attachments)
@@ -39,7 +44,7 @@ def _own(message: Message) -> Letter:
     header = header_of(message)
     body = message.body
     # Edge refuses both; this is for whatever else may bring a message here.
-    if body.count(b"\n") != body.count(b"\r"):
+    if body.count(b"\n") != body.count(b"\r") or any(map(_has_lone_line_end, message.fields)):
         header.ambiguous("it has lone carriage returns or line feeds")
         body = with_line_ends(body)
     if b"\0" in body:

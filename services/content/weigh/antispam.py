@@ -22,13 +22,11 @@ def weigh_antispam(finding: Finding, rules: AntispamRules, scope: str) -> list[W
     report = finding.detail
     if finding.unsure or not isinstance(report, SpamReport):
         return weigh_plain(finding, rules, f"{scope}.antispam")
-    forced = _forced(finding, report, rules, scope)
-    scored = _scored(finding, report, rules, scope)
+    # Both are told: who lets pass what the engine insists on still reads in the trace that it did.
     return [
         Weighed(reason, subject_tag=rules.subject_tag if reason.action is Action.TAG else "")
-        for reason in (forced, scored)
-        # What asks for nothing is worth saying only if nothing else is.
-        if reason is not None and (reason is scored or reason.action is not Action.ACCEPT)
+        for reason in (_forced(finding, report, rules, scope), _scored(finding, report, rules, scope))
+        if reason is not None
     ]
 
 
@@ -39,6 +37,7 @@ def _forced(finding: Finding, report: SpamReport, rules: AntispamRules, scope: s
     named = ", ".join(symbol.name for symbol in report.symbols[:_LARGEST])
     change = f"a message on which {report.engine} does not insist" + (f"; what matched: {named}" if named else "")
     rule = f"{scope}.antispam.{finding.rule}"
+    change = "" if action is Action.ACCEPT else change
     return Reason(
         finding.check, finding.result, action, finding.evidence, rule, finding.input, report.score, change=change
     )

@@ -19,7 +19,12 @@ from shared.policy.checks import STRIP, AttachmentAction, AttachmentRules
 from shared.verdict import Action, CheckName, Reason
 
 _MAX_NAMED = 3
+_MAX_EVIDENCE_BYTES = 1000
+_MAX_CHANGE_BYTES = 700
 _UNSURE_FAULTS = frozenset({FaultKind.AMBIGUOUS, FaultKind.EXCEEDED, FaultKind.OVERRUN})
+
+# After these, files may be in the message that nobody has seen, whatever [checks.structure] makes of its form.
+_UNSEEN_FAULTS = (FaultKind.ARCHIVE_EXCEEDED, FaultKind.EXCEEDED, FaultKind.OVERRUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,14 @@ def _weighed(hit: _Hit, inspection: Inspection, asked: AttachmentAction, scope: 
     action, evidence, strip = _carried_out(hit, inspection, asked)
     change = "" if action is Action.ACCEPT else hit.change
     rule = f"{scope}.{CheckName.ATTACHMENTS}.{hit.rule}"
+    evidence, change = _bounded(evidence, _MAX_EVIDENCE_BYTES), _bounded(change, _MAX_CHANGE_BYTES)
     return Weighed(Reason(CheckName.ATTACHMENTS, hit.rule, action, evidence, rule, seen, change=change), strip)
+
+
+def _bounded(text: str, limit_bytes: int) -> str:
+    """Cut a text: strangers choose names, and all reasons travel in one header, together with the recipients."""
+    octets = text.encode()
+    return text if len(octets) <= limit_bytes else f"{octets[:limit_bytes].decode(errors='ignore')} …"
 
 
 def _carried_out(hit: _Hit, inspection: Inspection, asked: AttachmentAction) -> tuple[Action, str, tuple[str, ...]]:
@@ -70,13 +82,19 @@ def _hits(inspection: Inspection, rules: AttachmentRules) -> list[_Hit]:
     found = [_blocked(files, rules), _disguised(files)]
     without = "the same message without {}"
     unencrypted = f"the same file without encryption, or {without}"
-    found.append(_named("encrypted", files, lambda one: one.encrypted, "{} cannot be looked into", unencrypted))
-    found.append(_with_macros("macro", files, Macro.PRESENT, "{} has macros"))
-    found.append(_with_macros("suspicious_macro", files, Macro.SUSPICIOUS, "{} has macros that run by themselves"))
-    found.append(_faulty("unreadable", inspection, FaultKind.ARCHIVE_UNREADABLE, "an archive that is not damaged"))
     found.append(
-        _faulty("exceeded", inspection, FaultKind.ARCHIVE_EXCEEDED, "a smaller archive, or the file as a link")
+        _named(
+            "encrypted",
+            files,
+            lambda one: one.encrypted,
+            "{}: encrypted, so that it cannot be looked into",
+            unencrypted,
+        )
     )
+    found.append(_with_macros("macro", files, Macro.PRESENT, "macros"))
+    found.append(_with_macros("suspicious_macro", files, Macro.SUSPICIOUS, "macros that run by themselves"))
+    found.append(_faulty("unreadable", inspection, "an archive that is not damaged", FaultKind.ARCHIVE_UNREADABLE))
+    found.append(_faulty("exceeded", inspection, "a smaller archive, or the file as a link", *_UNSEEN_FAULTS))
     return [hit for hit in found if hit is not None]
 
 
@@ -115,22 +133,26 @@ def _named(
     return _hit(rule, f"{evidence.format(listed(hits, _MAX_NAMED))}.", change, hits) if hits else None
 
 
-def _with_macros(rule: str, files: Iterable[Attachment], macro: Macro, evidence: str) -> _Hit | None:
+def _with_macros(rule: str, files: Iterable[Attachment], macro: Macro, otherwise: str) -> _Hit | None:
     hits = [one for one in files if one.macro is macro]
     if not hits:
         return None
-    seen = next((f" ({shown(one.macro_evidence, 200)})" for one in hits if one.macro_evidence), "")
-    text = f"{evidence.format(listed(hits, _MAX_NAMED))}{seen}."
+    seen = next((shown(one.macro_evidence, 200) for one in hits if one.macro_evidence), otherwise)
+    text = f"{listed(hits, _MAX_NAMED)}: {seen}."
     return _hit(rule, text, "the same document without macros", hits)
 
 
-def _faulty(rule: str, inspection: Inspection, kind: FaultKind, change: str) -> _Hit | None:
-    faults = [fault for fault in inspection.faults if fault.kind is kind]
+def _faulty(rule: str, inspection: Inspection, change: str, *kinds: FaultKind) -> _Hit | None:
+    faults = [fault for fault in inspection.faults if fault.kind in kinds]
     if not faults:
         return None
     texts = list(dict.fromkeys(fault.text for fault in faults))
-    evidence = "; ".join(texts[:_MAX_NAMED])
-    return _Hit(rule, f"{evidence[:1].upper()}{evidence[1:]}.", change, _parts(fault.part for fault in faults))
+    parts = _parts(fault.part for fault in faults)
+    # The files that they are in, for a fault is of an archive somewhere within.
+    outermost = [one for one in inspection.attachments if one.part in parts and not one.path]
+    text = "; ".join(texts[:_MAX_NAMED])
+    evidence = f"{listed(outermost, _MAX_NAMED)}: {text}." if outermost else f"{text[:1].upper()}{text[1:]}."
+    return _Hit(rule, evidence, change, parts)
 
 
 def _hit(rule: str, evidence: str, change: str, files: list[Attachment]) -> _Hit:

@@ -1,34 +1,18 @@
-"""Mails, zones and scripted engines, of which each makes one key of the policy speak; and a whole examination of them.
+"""Mails, zones and words of engines, of which each makes one key of the policy speak.
 
-Owns: `SCENES`, by the key of `[checks]` that each is about; `Judge`, which takes a scene through the real Examiner and
-the decision. What the real inspector says of a message's parts is remembered: it hangs on nothing but `[inspection]`.
+Owns: `SCENES`, by the key of `[checks]` that each is about.
 """
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from services.content.authenticity import Authenticator
-from services.content.brake import Brake
-from services.content.decide import decide
 from services.content.engines.scan import Clean, Encrypted, Exceeded, Infected, ScanResult
-from services.content.examine import Engines, Examination, Examiner
-from services.content.inspector import Inspector
-from services.content.mime.inspection import Inspection
-from services.content.rulebook import RuleBook
-from services.content.spam import Forced, SpamReport, SpamRequest, Symbol
-from shared.auth.message import Message
-from shared.dns.patience import Patience
+from services.content.spam import Forced, SpamReport, Symbol
 from shared.dns.resolver import CachingResolver
-from shared.envelope import Client, Direction, Envelope, Recipient
-from shared.policy import Policy
-from shared.policy.content import InspectionRules
-from shared.state.memory import MemoryState
-from shared.verdict import Verdict
 from tests import packed
 from tests.hostile import HEAD, TEXT, attachment, multipart
 from tests.unit.services.content.auth.signing import MESSAGE, rsa_keys, sealed, sign
 
-HOSTNAME = "mx.ours.test"
 # good.test proves itself; the names below plain.test ask for nothing, so that SPF speaks alone.
 _GOOD = """$ORIGIN good.test.
 @      IN TXT "v=spf1 ip4:192.0.2.0/24 -all"
@@ -59,6 +43,8 @@ def open_zones(folder: Path) -> CachingResolver:
     zones |= {f"{name}.test": _ASKING.format(name=name) for name in ("reject", "quarantine", "none")}
     zones |= {name: f"$ORIGIN {name}.\ns._domainkey IN TXT {key}\n" for name in ("one.test", "two.test")}
     zones["example.org"] = '$ORIGIN example.org.\n_dmarc IN TXT "v=DMARC1; p=reject"\n'
+    # The tree walk of DMARC asks the top-level domains, too.
+    zones |= {name: f'$ORIGIN {name}.\n@ IN TXT "a top-level domain"\n' for name in ("test", "org")}
     files = []
     for name, text in zones.items():
         files.append(folder / f"{name}.zone")
@@ -76,6 +62,10 @@ def with_file(name: str, content: bytes) -> bytes:
     return letter(body=multipart(TEXT, attachment(content, name)))
 
 
+_NOTHING = Clean("ClamAV")
+_LITTLE = SpamReport("Rspamd", 1.5, (Symbol("MIME_HTML_ONLY", 1.5),))
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """A mail as it comes, and what the scripted engines say of it.
@@ -88,8 +78,8 @@ class Scene:
     address: str = "192.0.2.1"
     helo: str = "mail.good.test"
     login: str | None = None
-    virus: ScanResult = Clean("ClamAV")
-    spam: SpamReport = SpamReport("Rspamd", 1.5, (Symbol("MIME_HTML_ONLY", 1.5),))
+    virus: ScanResult = _NOTHING
+    spam: SpamReport = _LITTLE
     also: tuple[str, ...] = ()
     document: tuple[str, ...] = ()
 
@@ -119,10 +109,13 @@ _PLAIN_AUTHOR = MESSAGE.replace(b"joe@example.org", b"joe@plain.test")
 _MACRO = 'Attribute VB_Name = "ThisDocument"\nSub Count()\n    MsgBox "hello"\nEnd Sub\n'
 _NOISE = b"PK\x03\x04" + bytes(range(256)) * 20
 _FORWARDED = sealed("one.test", message=MESSAGE)
+# Files that nobody has seen are `attachments`' matter, too.
+_UNSEEN = ('attachments.exceeded = "accept"',)
 _TRUSTED = ('arc.trusted_sealers = ["one.test"]',)
 # What one helper process may not unpack in its memory.
 _BOMB = Scene(
     with_file("a.zip", packed.bomb(450, 2_000_000)),
+    also=_UNSEEN,
     document=(
         "inspection.archive_ratio = 100_000",
         "inspection.unpacked_bytes = 1_000_000_000",
@@ -160,81 +153,8 @@ SCENES: dict[str, Scene] = {
     "arc.fail": Scene(sealed("one.test", message=_PLAIN_AUTHOR).replace(b"this is it", b"this is another")),
     "iprev.fail": replace(CLEAN, address="192.0.2.7"),
     "iprev.permerror": replace(CLEAN, address="192.0.2.8"),
-    "structure.exceeded": Scene(letter(body=multipart(*[TEXT] * 1100))),
+    "structure.exceeded": Scene(letter(body=multipart(*[TEXT] * 1100)), also=_UNSEEN),
     "structure.malformed": Scene(letter(body=b"Content-Transfer-Encoding: x-nothing\r\n" + TEXT)),
     "structure.ambiguous": Scene(letter(body=b"Content-Type: text/plain\r\n" + multipart(TEXT, TEXT))),
     "structure.overrun": _BOMB,
 }
-
-
-class _Antivirus:
-    """An engine with a set word."""
-
-    def __init__(self) -> None:
-        self.word: ScanResult = Clean("ClamAV")
-
-    async def scan(self, data: bytes) -> ScanResult:
-        return self.word
-
-
-class _Antispam:
-    """An engine with a set report."""
-
-    def __init__(self) -> None:
-        self.report = CLEAN.spam
-
-    async def judge(self, request: SpamRequest) -> SpamReport:
-        return self.report
-
-    async def close(self) -> None:
-        pass
-
-
-class _Remembering:
-    """The real inspector, asked once about each message and `[inspection]`."""
-
-    def __init__(self, inspector: Inspector) -> None:
-        self._inspector = inspector
-        self._seen: dict[tuple[bytes, InspectionRules], Inspection] = {}
-
-    async def inspect(self, data: bytes, message: Message, rules: InspectionRules) -> Inspection:
-        found = self._seen.get((data, rules))
-        if found is None:
-            found = self._seen[data, rules] = await self._inspector.inspect(data, message, rules)
-        return found
-
-
-def envelope_of(scene: Scene, direction: Direction, *domains: str) -> Envelope:
-    """Return the envelope of a scene, to one recipient in each domain."""
-    return Envelope(
-        id="01m85rrw9tejgajt89hfcgzyx2",
-        received_at=0,
-        listener="mx" if direction is Direction.INBOUND else "submission",
-        direction=direction,
-        client=Client(scene.address, 4000, scene.helo, login=scene.login),
-        sender=scene.sender,
-        recipients=tuple(Recipient(f"demo@{domain}") for domain in domains),
-        size_bytes=len(scene.message),
-    )
-
-
-class Judge:
-    """Takes scenes through a whole examination and the decision."""
-
-    def __init__(self, inspector: Inspector, resolver: CachingResolver) -> None:
-        self._antivirus, self._antispam = _Antivirus(), _Antispam()
-        self._inspector = _Remembering(inspector)
-        self._authenticator = Authenticator(Patience(resolver, 10), HOSTNAME)
-        self.state = MemoryState()
-        self.brake = Brake(self.state)
-
-    async def examination(self, scene: Scene, envelope: Envelope, policy: Policy) -> Examination:
-        """Return what all checks see in a scene."""
-        self._antivirus.word, self._antispam.report = scene.virus, scene.spam
-        engines = Engines(self._antivirus, self._antispam, self._inspector, self._authenticator, self.brake)
-        return await Examiner(engines).examine(envelope, scene.message, RuleBook(policy, 7))
-
-    async def verdicts(self, scene: Scene, envelope: Envelope, policy: Policy) -> dict[str, Verdict]:
-        """Return the verdict for each recipient domain."""
-        seen = await self.examination(scene, envelope, policy)
-        return decide(seen.findings, RuleBook(policy, 7), envelope, seen.mail)

@@ -219,7 +219,7 @@ async def test_a_clamd_that_hangs_costs_its_messages_a_bounded_wait_and_later_on
     with clamd.hanging():
         began = time.monotonic()
         assert await asyncio.gather(*(engine.scan(os.urandom(50_000)) for _ in range(20))) == [CLEAN] * 20
-        assert 0.4 < time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 5.0
         began = time.monotonic()
         assert [await engine.scan(os.urandom(1000)) for _ in range(20)] == [CLEAN] * 20
         assert time.monotonic() - began < 5.0

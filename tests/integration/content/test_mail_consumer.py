@@ -86,7 +86,12 @@ class World:
     saying: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def send(
-        self, *recipients: str, key: Key = Key.CONTENT, wait: bool = True, message: bytes = MESSAGE
+        self,
+        *recipients: str,
+        key: Key = Key.CONTENT,
+        wait: bool = True,
+        message: bytes = MESSAGE,
+        bypass: tuple[str, ...] = (),
     ) -> Envelope:
         envelope = Envelope(
             id=new_id(),
@@ -97,6 +102,8 @@ class World:
             sender="x@a.test",
             recipients=tuple(Recipient(address) for address in recipients or ("y@a.test",)),
             size_bytes=len(message),
+            bypass=bypass,
+            released_by="nobody" if bypass else "",
         )
         headers = mail_headers(envelope, ReplyTo(EDGE_KEY, TOKEN) if wait else None)
         await self.edge.publish(
@@ -194,6 +201,22 @@ async def test_an_accepted_message_goes_on_after_edge_said_250(world: World, rab
     assert read_envelope(got.message_type, got.headers).id == envelope.id
     assert [judgement.code for judgement in world.judgements] == [250]
     await until_empty(rabbit, Queue.CONTENT)
+
+
+async def test_a_release_that_comes_from_edge_is_none(world: World) -> None:
+    world.engine.word = Infected("ClamAV", "X")
+    world.answer = lambda judgement: judgement.code
+    await world.send(bypass=("antivirus.infected",))
+    async with asyncio.timeout(10):
+        while not world.judgements:
+            await asyncio.sleep(0.01)
+    assert world.judgements[0].code == 550
+
+
+async def test_a_message_that_was_released_past_a_rule_goes_on(world: World) -> None:
+    world.engine.word = Infected("ClamAV", "X")
+    await world.send(bypass=("antivirus.infected",), wait=False)
+    assert (await within(world.delivered)).body.endswith(MESSAGE)
 
 
 @pytest.mark.parametrize("code", [451, 550])

@@ -45,6 +45,33 @@ def test_every_answer_has_the_id_and_no_evidence(action: Action, check: CheckNam
     assert "secret" not in line
 
 
+@pytest.mark.parametrize(
+    ("reason", "line"),
+    [
+        (
+            Reason(CheckName.BRAKE, "braked", Action.DEFER, "why", "brake.braked"),
+            "451 4.7.1 Message deferred: this account sent too much spam",
+        ),
+        (
+            Reason(CheckName.SPF, "permerror", Action.DEFER, "why", "checks.spf.permerror"),
+            # RFC 7372 §3.2.
+            "451 4.7.24 Message deferred: SPF record with errors",
+        ),
+        # No rule: no check could say what the message is.
+        (
+            Reason(CheckName.SPF, "temperror", Action.DEFER, "why"),
+            "451 4.7.1 Message cannot be examined now, try again later",
+        ),
+        (
+            Reason(CheckName.STRUCTURE, "exceeded", Action.REFUSE, "why", "checks.structure.exceeded"),
+            "554 5.6.0 Message refused: too many or too large parts",
+        ),
+    ],
+)
+def test_what_a_rule_puts_off_is_told_by_its_class_and_what_nobody_knows_as_such(reason: Reason, line: str) -> None:
+    assert str(reply_to(Verdict(reason.action, (reason,)), ID)) == f"{line} [{ID}]"
+
+
 BLOCKED = Reason(
     CheckName.ATTACHMENTS, "blocked", Action.QUARANTINE, "a.exe", 'domains."a.test".checks.attachments.blocked'
 )

@@ -269,8 +269,18 @@ async def test_a_dns_that_hangs_is_given_up_and_defers() -> None:
 
 async def test_a_defect_in_a_check_defers() -> None:
     examination = await examine(DefectiveResolver())
-    assert unsure(examination) == {CheckName.SPF, CheckName.DKIM, CheckName.DMARC}
+    assert unsure(examination) == {
+        *(CheckName.SPF, CheckName.DKIM, CheckName.DMARC),
+        *(CheckName.ARC, CheckName.IPREV),
+    }
     assert action(examination) is Action.DEFER
+
+
+async def test_a_check_that_alone_is_acted_upon_and_came_to_no_end_defers() -> None:
+    policy = 'checks.dmarc.enabled = false\nchecks.iprev.fail = "refuse"'
+    examination = await examine(SilentResolver(), policy=policy, time_limit_s=0.05)
+    assert CheckName.IPREV in unsure(examination)
+    assert action(examination, parse_policy(policy)) is Action.DEFER
 
 
 async def test_malware_is_refused_though_dns_hangs() -> None:

@@ -107,3 +107,20 @@ async def test_what_is_told_while_it_runs_is_sent_without_closing() -> None:
     recorder.tell(2)
     await recorder.sender.close()
     assert recorder.numbers == [1, 2]
+
+
+async def test_a_batch_that_is_too_long_for_the_broker_goes_in_pieces_in_order() -> None:
+    recorder = Recorder()
+    for number in range(10):
+        recorder.sender.tell(ID, EventKind.JUDGED, number=number, reasons="x" * 1_000_000)
+    await recorder.sender.close()
+    assert recorder.numbers == list(range(10))
+    assert max(len(batch.body) for batch in recorder.publisher.published) < 4_100_000
+
+
+async def test_one_event_that_is_too_long_loses_its_facts_and_holds_up_no_other() -> None:
+    recorder = Recorder()
+    recorder.sender.tell(ID, EventKind.JUDGED, number=1, reasons="x" * 20_000_000)
+    recorder.tell(2)
+    await recorder.sender.close()
+    assert recorder.numbers == [None, 2]

@@ -103,8 +103,11 @@ def test_the_policies_that_come_with_the_project_are_valid(file: Path) -> None:
         ("checks = 5\n" + DOMAIN + "recipients = 'any'", "checks: "),
         (DOMAIN + "recipients = 'any'\nchecks = 5", "domains.a.test.checks: "),
         (DOMAIN + "recipients = 'any'\nchecks.spf = 5", "domains.a.test.checks.spf: "),
-        ("[outbound.spf]\nfial = 'tag'", "outbound.spf.fial: unknown key"),
-        (DOMAIN + "recipients = 'any'\noutbound.spf.x = 1", "domains.a.test.outbound.spf.x: unknown key"),
+        ("[outbound.antivirus]\nfound = 'tag'", "outbound.antivirus.found: unknown key"),
+        (DOMAIN + "recipients = 'any'\noutbound.antivirus.x = 1", "domains.a.test.outbound.antivirus.x: unknown key"),
+        # Nobody would obey it.
+        ("[outbound.spf]\nfail = 'tag'", "outbound.spf has no effect: only mail from outside is asked for spf"),
+        (DOMAIN + "recipients = 'any'\noutbound.arc.fail = 'tag'", "domains.a.test.outbound.arc has no effect"),
         ("[checks.antispam]\ntag_at = 'always'", "checks.antispam.tag_at"),
         ("[checks.antispam]\ntag_at = 20", "checks.antispam: tag_at = 20 is above quarantine_at = 10"),
         # What is inherited may make an order wrong that is right by itself.
@@ -182,16 +185,17 @@ def test_a_domains_checks_are_laid_over_the_common_ones_key_by_key() -> None:
 def test_outbound_rules_are_the_common_ones_but_for_what_they_change() -> None:
     policy = parse_policy(
         RULES
-        + """outbound.spf.softfail = "accept"
-[outbound.spf]
-fail = "refuse"
+        + """outbound.antivirus.exceeded = "accept"
+[outbound.antivirus]
+encrypted = "refuse"
 """
     )
-    assert (policy.outbound.spf.fail, policy.outbound.spf.softfail) == (Action.REFUSE, Action.TAG)
-    assert policy.outbound_of("lax.test").spf.softfail is Action.ACCEPT
+    common = policy.outbound.antivirus
+    assert (common.encrypted, common.exceeded) == (Action.REFUSE, Action.QUARANTINE)
+    assert policy.outbound_of("lax.test").antivirus.exceeded is Action.ACCEPT
     # What a domain wants for mail to it says nothing about mail from it.
     assert policy.outbound_of("lax.test").antivirus.enabled
-    assert policy.outbound_of("strict.test").spf.fail is Action.REFUSE
+    assert policy.outbound_of("strict.test").antivirus.encrypted is Action.REFUSE
     assert policy.outbound_of("other.test") is policy.outbound
 
 

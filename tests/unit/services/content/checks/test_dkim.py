@@ -32,7 +32,7 @@ def test_one_signature_that_passes_is_enough() -> None:
     # RFC 6376 §6.1.
     finding = dkim_finding([dkim(DkimWord.FAIL, "b.test"), dkim(DkimWord.PASS, "a.test")], matters=True)
     assert (finding.result, finding.rule) == ("pass", "")
-    assert finding.evidence == "a.test, selector s: a sentence"
+    assert finding.evidence == "a.test, selector s: a sentence."
 
 
 def test_a_signature_that_may_yet_pass_hides_one_that_fails() -> None:
@@ -49,4 +49,4 @@ def test_it_says_what_was_examined_and_what_would_have_changed_it() -> None:
     unread = dkim_finding([dkim(DkimWord.POLICY)], matters=True)
     assert (unread.input, unread.change) == ("the DKIM signature", "a DKIM signature that holds")
     unsigned = dkim_finding([dkim(DkimWord.NONE)], matters=True)
-    assert (unsigned.input, unsigned.change) == ("no DKIM signature", "")
+    assert (unsigned.input, unsigned.change) == ("no DKIM signature", "a DKIM signature that holds")

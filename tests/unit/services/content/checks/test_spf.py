@@ -48,7 +48,7 @@ def test_what_dns_cannot_tell_is_unsure_where_the_policy_acts_upon_it_and_never_
 
 def test_a_domains_own_explanation_is_shown_as_theirs() -> None:
     results = SpfResults(mail_from(SpfWord.FAIL, "see a.test/why"), None)
-    assert spf_finding(results, CLIENT, matters=True).evidence == 'a sentence (the domain says: "see a.test/why")'
+    assert spf_finding(results, CLIENT, matters=True).evidence == 'a sentence (the domain says: "see a.test/why").'
 
 
 @pytest.mark.parametrize("word", list(SpfWord))

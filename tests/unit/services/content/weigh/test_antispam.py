@@ -109,8 +109,11 @@ def test_what_the_engine_insists_on_is_a_reason_of_its_own(
 
 def test_an_ignored_insistence_leaves_the_score_to_decide() -> None:
     rules = AntispamRules(rejected=Action.ACCEPT)
-    [weighed] = weigh_antispam(found(12.0, Forced.REJECT), rules, "checks")
-    assert (weighed.reason.action, weighed.reason.rule) == (Action.QUARANTINE, "checks.antispam.quarantine_at")
+    ignored, scored = weigh_antispam(found(12.0, Forced.REJECT), rules, "checks")
+    assert (scored.reason.action, scored.reason.rule) == (Action.QUARANTINE, "checks.antispam.quarantine_at")
+    # It still stands there, with the rule that let it pass.
+    assert (ignored.reason.action, ignored.reason.rule) == (Action.ACCEPT, "checks.antispam.rejected")
+    assert not ignored.reason.change
 
 
 def test_an_engine_that_puts_off_does_not_hide_a_score_that_refuses() -> None:

@@ -64,9 +64,9 @@ def test_each_rule_fits_its_files(file: Attachment, rule: str) -> None:
     ("kind", "rule"), [(FaultKind.ARCHIVE_UNREADABLE, "unreadable"), (FaultKind.ARCHIVE_EXCEEDED, "exceeded")]
 )
 def test_archives_that_cannot_be_examined_have_their_rules(kind: FaultKind, rule: str) -> None:
-    [found] = weighed(one("a.zip"), faults=(Fault(kind, "the archive a.zip is odd", "2"),))
+    [found] = weighed(one("a.zip"), faults=(Fault(kind, "an archive is odd", "2"),))
     assert rules_of([found]) == [rule]
-    assert found.reason.evidence == "The archive a.zip is odd."
+    assert found.reason.evidence == "a.zip (part 2): an archive is odd."
 
 
 def test_one_reason_for_each_rule_however_many_files() -> None:
@@ -100,7 +100,7 @@ def test_strip_is_a_tag_that_names_the_parts() -> None:
 
 @pytest.mark.parametrize("kind", [FaultKind.AMBIGUOUS, FaultKind.EXCEEDED, FaultKind.OVERRUN])
 def test_what_cannot_be_taken_out_for_sure_is_held_instead(kind: FaultKind) -> None:
-    [found] = weighed(one("a.exe"), faults=(Fault(kind, "x"),), blocked="strip")
+    [found, *_] = weighed(one("a.exe"), faults=(Fault(kind, "x"),), blocked="strip")
     assert (found.reason.action, found.strip) == (Action.QUARANTINE, ())
     assert "held, not taken out" in found.reason.evidence
 
@@ -113,6 +113,12 @@ def test_what_is_in_no_part_of_its_own_is_held_instead() -> None:
 def test_a_broken_line_does_not_stop_stripping() -> None:
     [found] = weighed(one("a.exe"), faults=(Fault(FaultKind.MALFORMED, "x"),), blocked="strip")
     assert found.strip == ("2",)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.EXCEEDED, FaultKind.OVERRUN])
+def test_files_that_nobody_could_see_are_exceeded_whatever_structure_makes_of_it(kind: FaultKind) -> None:
+    [found] = weighed(faults=(Fault(kind, "x"),))
+    assert (rules_of([found]), found.reason.action) == (["exceeded"], Action.QUARANTINE)
 
 
 def test_the_scope_is_the_policys_table() -> None:
