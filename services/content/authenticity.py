@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from services.content.auth.arc_result import ArcResult, ArcWord
-from services.content.auth.proof import proved_by
+from services.content.auth.proof import proved_by, proves_sender
 from services.content.auth.results import AuthResult, DkimResult, DmarcResult, IprevResult, results_field
 from services.content.auth.treewalk import tree_walk
 from services.content.checks.arc import arc_finding, check_arc
@@ -35,7 +35,7 @@ class Authenticity:
     """What the checks say together. results: of our Authentication-Results field, empty where nothing was checked.
 
     client_name: what DNS confirms in both directions, None if nothing. organization: the author's organizational
-    domain, looked for only where aggregate reports are wanted.
+    domain, looked for only where aggregate reports are wanted. sender_proved: so that exemptions of senders apply.
     """
 
     findings: tuple[Finding, ...] = ()
@@ -47,6 +47,7 @@ class Authenticity:
     dmarc: DmarcResult | None = None
     arc: ArcResult | None = None
     organization: str = ""
+    sender_proved: bool = False
 
 
 _ALWAYS_TOLD = (CheckName.SPF, CheckName.DKIM, CheckName.DMARC)
@@ -84,6 +85,9 @@ class Authenticator:
         arc = await check_arc(resolver, message, digests)
         dmarc = await check_dmarc(resolver, message, spf.mail_from, dkim, every=every)
         proof = await replay(resolver, lambda lookup: proved_by(envelope.sender, spf.mail_from, dkim, dmarc, lookup))
+        sender_proved = await replay(
+            resolver, lambda lookup: proves_sender(envelope.sender, spf.mail_from, dkim, lookup)
+        )
         helo = helo_finding(spf, client.address, matters=CheckName.SPF in acting)
         findings = (
             iprev_finding(reverse, client.address, matters=CheckName.IPREV in acting),
@@ -106,6 +110,7 @@ class Authenticator:
             dkim,
             dmarc,
             arc,
+            sender_proved=sender_proved,
         )
 
     def without_result(self, cause: str, acting: Collection[CheckName]) -> Authenticity:

@@ -24,7 +24,7 @@ from shared.broker.consume import Delivery
 from shared.broker.events import EventSender
 from shared.broker.in_force import PolicyInForce
 from shared.broker.publish import Publisher
-from shared.broker.topology import SUSPECT_AFTER_REDELIVERIES, Exchange, Key, Queue, content_key
+from shared.broker.topology import MAY_RELEASE, SUSPECT_AFTER_REDELIVERIES, Exchange, Key, Queue, content_key
 from shared.dmarc_seen import seen_facts
 from shared.envelope import Envelope
 from shared.event import EventKind
@@ -95,6 +95,10 @@ class MailConsumer:
         except WireError as error:
             await self._set_aside(delivery, str(error))
             return
+        if envelope.bypass and (edge is not None or delivery.user not in MAY_RELEASE):
+            # Only a release names rules to be passed, and nobody waits for its verdict: this one is edge's.
+            _log.error("bypass-refused", id=envelope.id, bypass=envelope.bypass, user=delivery.user)
+            envelope = replace(envelope, bypass=(), released_by="")
         if not self._suspects and delivery.deliveries >= SUSPECT_AFTER_REDELIVERIES:
             _log.warning("message-suspect", id=envelope.id, deliveries=delivery.deliveries)
             await self._move(delivery, envelope, edge, Key.SUSPECT)
@@ -103,10 +107,6 @@ class MailConsumer:
         if self._ordinary and content_key(len(delivery.body)) is Key.LARGE:
             await self._move(delivery, envelope, edge, Key.LARGE)
             return
-        if edge is not None and envelope.bypass:
-            # Only a release names rules to be passed, and nobody waits for its verdict: this one is edge's.
-            _log.error("bypass-refused", id=envelope.id, bypass=envelope.bypass)
-            envelope = replace(envelope, bypass=(), released_by="")
         await self._judge(delivery, envelope, edge)
 
     async def _judge(self, delivery: Delivery, envelope: Envelope, edge: ReplyTo | None) -> None:

@@ -103,7 +103,7 @@ class Examiner:
             tuple(finding for finding in found if finding is not None),
             authenticity.results,
             proved,
-            _mail(envelope, proved, authenticity.client_name),
+            _mail(envelope, authenticity),
             authenticity,
         )
 
@@ -162,14 +162,18 @@ def _is_on(rules: Collection[Rules], check: CheckName) -> bool:
     return any(each.of(check).enabled for each in rules)
 
 
-def _mail(envelope: Envelope, proved: Proof | None, name: str | None) -> Mail:
+# What edge saw. What an earlier examination found (a released mail bears it) is found again, and by its own measure.
+_PROVED_BY_SESSION = frozenset(Proof) - {Proof.SPF, Proof.DKIM, Proof.DMARC}
+
+
+def _mail(envelope: Envelope, seen: Authenticity) -> Mail:
     client = envelope.client
     return Mail(
         direction=envelope.direction.value,
         address=client.address,
-        name=client.name or name,
+        name=client.name or seen.client_name,
         sender=envelope.sender,
-        proved=proved is not None,
+        proved=envelope.proved in _PROVED_BY_SESSION or seen.sender_proved,
         login=client.login,
     )
 

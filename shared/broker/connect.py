@@ -58,6 +58,11 @@ class Link:
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def user(self) -> str:
+        """The name that the broker knows us by."""
+        return self._settings.user
+
     def on_up(self, call: OnUp) -> None:
         """Have a coroutine function called with each new connection; register before `start`."""
         self._on_up.append(call)

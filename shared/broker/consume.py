@@ -25,7 +25,10 @@ _HAND_BACK_PAUSE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message from a queue. deliveries: how often it was delivered before (quorum queues count)."""
+    """One message from a queue. deliveries: how often it was delivered before (quorum queues count).
+
+    user: who published it, as the broker has verified, or None where nobody said.
+    """
 
     body: bytes
     headers: Mapping[str, object]
@@ -33,6 +36,7 @@ class Delivery:
     message_id: str | None
     redelivered: bool
     deliveries: int
+    user: str | None
     _channel: AbstractChannel
     _tag: int
 
@@ -68,6 +72,7 @@ def _delivery(message: DeliveredMessage) -> Delivery:
         message_id=properties.message_id,
         redelivered=bool(message.redelivered),
         deliveries=count if isinstance(count, int) else 0,
+        user=properties.user_id,
         _channel=message.channel,
         _tag=message.delivery_tag or 0,
     )

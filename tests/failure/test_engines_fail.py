@@ -95,6 +95,27 @@ async def test_one_of_two_stands_in_and_without_both_mail_waits_until_they_are_b
             await house.close_books()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+async def test_all_engines_that_hang_at_once_hold_no_client_up_longer_than_one_does(
+    tmp_path: Path, rabbit: Rabbit, clamd: Clamd, rspamd: Rspamd, key: SigningKey
+) -> None:
+    both = (What.VIRUS, What.SPAM)
+    async with Door(clamd.port) as a, Door(clamd.port) as b, Door(rspamd.port) as c, Door(rspamd.port) as d:
+        settings = (
+            f'[clamd]\naddresses = ["{a.address}", "{b.address}"]\n'
+            f'[antispam]\naddresses = ["{c.address}", "{d.address}"]\n'
+        )
+        async with house_of(tmp_path, rabbit, clamd, key, settings, *both) as house:
+            await house.judges()
+            with a.held(), b.held(), c.held(), d.held():
+                await house.judges_nothing_that(both)
+                held = await house.takes_and_holds(both)
+            await house.judges()
+            await house.judges_what_it_held(held)
+            await house.close_books()
+
+
 # ---- one engine, and all that can befall it
 
 

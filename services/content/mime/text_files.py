@@ -26,6 +26,7 @@ _RUN = re.compile(rb"(.)\x90(.)", re.DOTALL)
 # Runs would let a text grow to 85 times its size.
 _MAX_GROWTH = 8
 _BINHEX_HEAD_BYTES = 21
+_HEAD_BYTES = 4096
 _FOLD = re.compile(rb"\r?\n[ \t]")
 _CALENDAR_FILE = re.compile(
     rb"^ATTACH\b((?:[^\r\n:\"]|\"[^\r\n\"]{0,1000}\"){0,2000}+):([^\r\n]+)", re.IGNORECASE | re.MULTILINE
@@ -39,7 +40,7 @@ def text_files(text: bytes) -> Iterator[Block]:
         yield from _yenc(text)
     if b"converted with BinHex" in text:
         yield from _binhex(text)
-    if b"BEGIN:VCALENDAR" in text.upper():
+    if b"BEGIN:VCALENDAR" in text[:_HEAD_BYTES].upper():
         yield from _calendar(text)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.content.auth.proof import Proof, proved_by
+from services.content.auth.proof import Proof, proved_by, proves_sender
 from services.content.auth.results import DkimWord, DmarcResult, DmarcWord
 from shared.auth.spf_result import SpfIdentity, SpfResult, SpfWord
 from tests.unit.services.content.auth.test_dmarc import NO_SPF, dkim, spf
@@ -52,3 +52,26 @@ def test_what_dns_cannot_say_proves_nothing() -> None:
     zone = dmarc_zone({"example.org": "v=DMARC1; p=none"})
     zone.broken = {("_dmarc.example.org", "TXT")}
     assert proved_by("a@bounce.example.org", NO_SPF, [dkim("mail.example.org")], NO_DMARC, zone) is None
+
+
+@pytest.mark.parametrize(
+    ("mail_from", "mail_from_result", "signed", "proved"),
+    [
+        ("a@example.org", spf("example.org"), [], True),
+        ("a@EXAMPLE.org", NO_SPF, [dkim("example.org")], True),
+        ("a@bounce.example.org", NO_SPF, [dkim("example.org")], True),
+        ("a@example.org", NO_SPF, [dkim("example.org", weak=True)], False),
+        ("a@example.org", NO_SPF, [dkim("example.org", DkimWord.FAIL)], False),
+        ("a@example.org", HELO_PASS, [], False),
+        # A customer with a subdomain signs for it, and is no voice of the domain above.
+        ("boss@example.org", NO_SPF, [dkim("customer.example.org")], False),
+        ("boss@mail.example.org", NO_SPF, [dkim("customer.example.org")], False),
+        ("boss@example.org", NO_SPF, [dkim("org")], False),
+        ("", HELO_PASS, [dkim("example.org")], False),
+    ],
+)
+def test_an_exemption_trusts_the_domain_of_mail_from_alone_and_those_above_it(
+    mail_from: str, mail_from_result: SpfResult, signed: list[object], *, proved: bool
+) -> None:
+    zone = dmarc_zone({"example.org": "v=DMARC1; p=none"})
+    assert proves_sender(mail_from, mail_from_result, signed, zone) is proved  # type: ignore[arg-type]
