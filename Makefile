@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+# Two processes, each with engines of its own: most tests wait.
+SIDE_BY_SIDE := -n 2 --dist loadgroup
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
 SOURCES := services shared tests infra docs
 # Hashes of every file, and nothing that tells where this machine's index is.
@@ -31,7 +33,7 @@ demo: $(VENV)/.run ## against a running gateway: sends clean, spoofed and infect
 ##@ Test
 .PHONY: test test-all check sure
 test: test-packages check ## check, and every test of the default tier on real engines (under 10 minutes)
-	$(PYTEST) -m "not slow and not compose"
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not compose"
 
 test-all: test-packages check ## the default tier, and load, failure and compose as well
 	$(PYTEST) -m "not compose"
