@@ -34,6 +34,7 @@ from shared.verdict import CheckName
 _log = structlog.get_logger()
 # DESIGN §4: content judges within 12 s, so that edge's 20 s hold.
 TIME_LIMIT_S = 12.0
+_ALWAYS = (CheckName.ANTIVIRUS, CheckName.ANTISPAM, CheckName.ATTACHMENTS, CheckName.STRUCTURE)
 # Of these, what authentication may take, of which DNS may take 6 s (shared/dns/patience.py); the antispam engine is
 # asked afterwards, with what came of it.
 AUTHENTICITY_LIMIT_S = 8.0
@@ -98,9 +99,11 @@ class Examiner:
                 spam = await self._bounded(CheckName.ANTISPAM, asked, deadline)
             brake = await self._engines.brake.finding(envelope, book.policy.brake)
         found = [*parts.result(), *authenticity.findings, scan.result() if scan else None, spam, brake]
+        made = [finding for finding in found if finding is not None]
+        made += _unmade(made, rules, envelope.direction)
         proved = envelope.proved or authenticity.proved
         return Examination(
-            tuple(finding for finding in found if finding is not None),
+            tuple(made),
             authenticity.results,
             proved,
             _mail(envelope, authenticity),
@@ -156,6 +159,17 @@ class Examiner:
         except Exception:  # a defect here must hold the message, not lose or pass it
             _log.exception("check-failed", check=check.value)
             return unsure(check, "error", "The check failed.")
+
+
+def _unmade(findings: Collection[Finding], rules: Collection[Rules], direction: Direction) -> list[Finding]:
+    """Return a finding for each check that is on and reported nothing: a second wall, for silence is no consent."""
+    wanted = _ALWAYS if direction is Direction.OUTBOUND else (*_ALWAYS, CheckName.DMARC)
+    made = {finding.check for finding in findings}
+    return [
+        unsure(check, "error", "The check did not report anything.")
+        for check in wanted
+        if check not in made and _is_on(rules, check)
+    ]
 
 
 def _is_on(rules: Collection[Rules], check: CheckName) -> bool:

@@ -45,6 +45,9 @@ _RUNNABLE = (
     *("*.bat", "*.cmd", "*.ps1", "*.psm1", "*.vbs", "*.vbe", "*.js", "*.jse", "*.wsf", "*.wsh", "*.wsc", "*.hta"),
     *("*.jar", "*.jnlp", "*.lnk", "*.url", "*.scf", "*.reg", "*.inf", "*.msc", "*.chm", "*.xll", "*.library-ms"),
     *("*.search-ms", "*.settingcontent-ms", "*.iso", "*.img", "*.vhd", "*.vhdx", "*.apk", "*.dmg"),
+    *("*.appinstaller", "*.msixbundle", "*.appxbundle", "*.mst", "*.xbap", "*.diagcab", "*.rdp", "*.iqy"),
+    *("*.oqy", "*.rqy", "*.ppkg", "*.theme", "*.website", "*.udl", "*.wll", "*.ocx", "*.shb", "*.appref-ms", "*.pkg"),
+    *("*.mobileconfig", "*.webloc", "*.inetloc", "*.pyw", "*.command", "*.deb", "*.rpm"),
 )
 
 
@@ -102,7 +105,7 @@ class AttachmentRules(CheckRules):
     encrypted: AttachmentAction = Action.TAG
     macro: AttachmentAction = Action.QUARANTINE
     suspicious_macro: AttachmentAction = Action.REFUSE
-    unreadable: AttachmentAction = Action.TAG
+    unreadable: AttachmentAction = Action.QUARANTINE
     exceeded: AttachmentAction = Action.QUARANTINE
 
 

@@ -1,13 +1,13 @@
 """Excel 4 macros (XLM): sheets of macros, and names that make them run when a workbook opens (PURE).
 
-Input: the stream of an Excel 97 workbook, or the parts of one of 2007 and later. Output: what was found, as words for
-evidence. Standards: MS-XLS §2.4.28 (BoundSheet8), §2.4.150 (Lbl); SpreadsheetML's macro sheets.
+Input: the stream of an Excel 97 workbook, or names that a later one defines. Output: what was found, as words for
+evidence. Standards: MS-XLS §2.4.28 (BoundSheet8), §2.4.150 (Lbl).
 On failure: never raises; a stream that breaks off is read up to there.
 """
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 MACRO_SHEETS = "xl/macrosheets/"
 _SHEET, _NAME, _END = 0x85, 0x18, 0x0A
@@ -33,12 +33,10 @@ def macros_in_stream(stream: bytes) -> tuple[bool, str]:
     return has_sheet, automatic
 
 
-def macros_in_parts(names: Iterable[str], workbook: bytes) -> tuple[bool, str]:
-    """Return the same of a workbook of 2007 and later. workbook: its main part."""
-    has_sheet = any(name.lower().lstrip("/").startswith(MACRO_SHEETS) for name in names)
-    # In a binary workbook the text has two bytes for a letter.
-    found = _AUTOMATIC_TEXT.search(workbook.replace(b"\0", b"")) if has_sheet else None
-    return has_sheet, found[0].decode() if found else ""
+def automatic_name(names: bytes) -> str:
+    """Return the first name in a text that makes macros run, empty if there is none."""
+    found = _AUTOMATIC_TEXT.search(names)
+    return found[0].decode() if found else ""
 
 
 def _records(stream: bytes) -> Iterator[tuple[int, bytes]]:

@@ -6,7 +6,6 @@ packed programs, and templates that are fetched from elsewhere.
 On failure: `unreadable`; libraries may raise what they like, MemoryError goes through.
 """
 
-import html
 import io
 import re
 import zipfile
@@ -17,9 +16,10 @@ import msoffcrypto  # type: ignore[import-untyped]
 import olefile
 from oletools import olevba, rtfobj
 
-from services.content.mime.excel4 import macros_in_parts, macros_in_stream
+from services.content.mime.excel4 import macros_in_stream
 from services.content.mime.inspection import Macro
 from services.content.mime.office_text import sylk_macros, utf_8
+from services.content.mime.package_reader import PackageReader
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP = b"PK"
@@ -27,23 +27,12 @@ _RTF = b"{\\rt"
 _MAX_EVIDENCE = 200
 _MAX_WORDS = 6
 _WORKBOOKS = ("Workbook", "Book")
-_WORKBOOK_PARTS = ("xl/workbook.xml", "xl/workbook.bin")
 _MAX_CODE = 2_000_000
-_MAX_PART_BYTES = 1_000_000
 _HEAD_BYTES = 4096
 # OpenDocument: modules of Basic, and scripts of other languages.
 _OPEN_MODULE = re.compile(r"Basic/.+/(?!script-l[bc]\.xml\Z).+|Scripts/.*[^/]")
 _OPEN_LISTENER = b"event-listener"
-# In any of these a document brings in code or data from elsewhere as soon as it is opened.
-_FETCHED = re.compile(r"(attachedTemplate|oleObject|frame|externalLinkPath|subDocument)\s*[\"']", re.IGNORECASE)
-# XML allows a `>` within quotes.
-_RELATION = re.compile(
-    r"<[^<>\s]{0,20}Relationship\s(?:\"[^\"]{0,4000}\"|'[^']{0,4000}'|[^<>\"']++){1,1000}+>", re.IGNORECASE
-)
-_TARGET = re.compile(r"Target\s*=\s*[\"']\s*(?:mhtml:|x-usc:)?\s*(?:https?|ftp|file)?:?[/\\]{2}", re.IGNORECASE)
-_EXTERNAL = re.compile(r"TargetMode\s*=\s*[\"']\s*External", re.IGNORECASE)
-_MACRO_SHEET = re.compile(r"/xl(?:Intl)?Macrosheet\s*[\"']", re.IGNORECASE)
-_MAX_RELATIONS_BYTES = 10_000_000
+_MAX_CONTENT_BYTES = 10_000_000
 _UTF16_STARTS = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 _RTF_TEMPLATE = re.compile(rb"\\template\b([^{}]{0,4000})")
 # `\'68` is a character by its octet, `\u104 ?` one by its number with what old programs show instead.
@@ -172,40 +161,23 @@ def _rtf_character(match: re.Match[str]) -> str:
 
 def _parts(content: bytes, seen: Documented) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = archive.namelist()
-        _see_excel4(macros_in_parts(names, b""), seen)
-        if any(map(_OPEN_MODULE.fullmatch, names)):
+        if any(map(_OPEN_MODULE.fullmatch, archive.namelist())):
             _open_document_macros(archive, seen)
-        for name in _WORKBOOK_PARTS:
-            if name in names:
-                with archive.open(name) as file:
-                    _see_excel4(macros_in_parts(names, file.read(_MAX_PART_BYTES)), seen)
-        for info in archive.infolist():
-            if not info.filename.lower().endswith(".rels"):
-                continue
-            with archive.open(info) as file:
-                data = file.read(_MAX_RELATIONS_BYTES)
-            seen.unreadable |= len(data) == _MAX_RELATIONS_BYTES
-            # All names and marks of XML are ASCII, in one byte or two.
-            _relations((data.replace(b"\0", b"") if data.startswith(_UTF16_STARTS) else data).decode("latin-1"), seen)
+        package = PackageReader(archive)
+        found = package.relations()
+        if fetching := next((relation for relation in found if relation.fetches), None):
+            kind = re.sub(r"[^A-Za-z0-9]", "?", fetching.kind[:40])
+            seen.see(Macro.SUSPICIOUS, f"a part that is fetched from elsewhere ({kind})")
+        elif package.has_macro_sheet() or any(relation.is_macro_sheet for relation in found):
+            _see_excel4((True, package.automatic_name(found)), seen)
+        seen.unreadable |= package.unreadable
 
 
 def _open_document_macros(archive: zipfile.ZipFile, seen: Documented) -> None:
     seen.see(Macro.PRESENT, "macros of an OpenDocument file")
     with archive.open("content.xml") as file:
-        if _OPEN_LISTENER in file.read(_MAX_RELATIONS_BYTES):
+        if _OPEN_LISTENER in file.read(_MAX_CONTENT_BYTES):
             seen.see(Macro.SUSPICIOUS, "macros of an OpenDocument file that run by themselves")
-
-
-def _relations(text: str, seen: Documented) -> None:
-    for relation in _RELATION.finditer(text):
-        one = html.unescape(relation[0])
-        if _MACRO_SHEET.search(one):
-            _see_excel4((True, ""), seen)
-        kind = _FETCHED.search(one)
-        if kind and _EXTERNAL.search(one) and _TARGET.search(one):
-            seen.see(Macro.SUSPICIOUS, f"a part that is fetched from elsewhere ({kind[1]})")
-            return
 
 
 def _rtf(content: bytes, seen: Documented) -> None:

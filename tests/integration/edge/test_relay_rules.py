@@ -138,6 +138,8 @@ FINGERPRINT = hashlib.sha256(der(LISTED)).hexdigest()
         (f"sha256:{FINGERPRINT}", OTHERS, False),
         (f"sha256:{FINGERPRINT}", None, False),
     ],
+    # The certificate is made anew, and processes that share the tests must know them by the same names.
+    ids=["any", "any-other", "any-without", "listed", "listed-other", "listed-without"],
 )
 async def test_a_certificate_may_relay_where_a_rule_names_it(
     certificate: Path, tmp_path: Path, listed: str, own: Signed | None, taken: bool
