@@ -11,7 +11,6 @@ from tests.redis import RedisServer
 from tests.rspamd import Rspamd
 from tests.spamd import Spamd
 
-
 _HERE = Path(__file__).parent
 
 

@@ -29,6 +29,10 @@ class Answer:
     facts: dict[str, object]
 
 
+_ASKS = 10
+_PAUSE_S = 0.3
+
+
 class RspamdController:
     """A controller. address: `host:port`. password: what its settings call password or enable_password."""
 
@@ -55,12 +59,15 @@ class RspamdController:
                 raise ActionError(f"{self._where} did not learn it: {answer.text or f'HTTP status {answer.status}'}")
 
     async def _has_room(self) -> None:
-        # It says "success" also where nothing keeps what it learns.
-        answer = await self._ask("GET", "/stat")
-        if not answer.facts.get("statfiles"):
-            raise ActionError(
-                f"{self._where} has no place for what it learns: its settings name no Redis, or that is away"
-            )
+        # It says "success" also where nothing keeps what it learns; and one that has just begun does not know at once.
+        for _ in range(_ASKS):
+            answer = await self._ask("GET", "/stat")
+            if answer.facts.get("statfiles"):
+                return
+            await asyncio.sleep(_PAUSE_S)
+        raise ActionError(
+            f"{self._where} has no place for what it learns: its settings name no Redis, or that is away"
+        )
 
     async def _ask(self, method: str, path: str, body: bytes = b"") -> Answer:
         head = [

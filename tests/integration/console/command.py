@@ -43,7 +43,8 @@ class Gatepost:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"GATEPOST_SETTINGS_FILE": str(self.file)}
+        # Tables are as wide as the terminal, which is not the same for each process that runs tests.
+        return {"GATEPOST_SETTINGS_FILE": str(self.file), "COLUMNS": "160"}
 
     def __call__(self, *arguments: str, typed: str | None = None) -> Result:
         """Run the command in this process."""
