@@ -4,7 +4,7 @@ Words: a *check* examines, a *finding* is what it saw, a *verdict* is the decisi
 """
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
 from pydantic import JsonValue
@@ -106,12 +106,15 @@ def _bypassed(reason: Reason, who: str) -> Reason:
     return replace(reason, action=Action.ACCEPT, change="", exemption=f"released by {who}")
 
 
+_FACTS = tuple(field.name for field in fields(Reason))
+
+
 def verdict_facts(verdict: Verdict) -> dict[str, JsonValue]:
     """Return a verdict as an event and the quarantine tell it; what is empty is left out of the reasons."""
     facts: dict[str, JsonValue] = {
         "action": verdict.action.value,
         "reasons": [
-            {name: value for name, value in asdict(reason).items() if value not in ("", None)}
+            {name: value for name in _FACTS if (value := getattr(reason, name)) not in ("", None)}
             for reason in verdict.reasons
         ],
     }

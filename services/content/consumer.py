@@ -182,18 +182,19 @@ class MailConsumer:
                 for finding in examination.findings
             ],
         )
+        facts = {domain: verdict_facts(verdict) for domain, verdict in verdicts.items()}
         tell(
             envelope.id,
             EventKind.JUDGED,
-            verdicts={domain: verdict_facts(verdict) for domain, verdict in verdicts.items()},
+            verdicts=facts,
             policy_version=version,
             took_ms=round(took_s * 1000, 2),
         )
         for domain, verdict in verdicts.items():
             _judged.labels(verdict.action.value).inc()
             # What was accepted is in the trace; a line for each would cost as much as a check.
-            log = _log.debug if verdict.action is Action.ACCEPT else _log.info
-            log("verdict", id=envelope.id, domain=domain, policy_version=version, **verdict_facts(verdict))
+            if verdict.action is not Action.ACCEPT:
+                _log.info("verdict", id=envelope.id, domain=domain, policy_version=version, **facts[domain])
 
     async def _move(self, delivery: Delivery, envelope: Envelope, edge: ReplyTo | None, key: Key) -> None:
         await self._parts.publisher.publish(

@@ -65,9 +65,7 @@ class RspamdController:
             if answer.facts.get("statfiles"):
                 return
             await asyncio.sleep(_PAUSE_S)
-        raise ActionError(
-            f"{self._where} has no place for what it learns: its settings name no Redis, or that is away"
-        )
+        raise ActionError(f"{self._where} has no place for what it learns: its settings name no Redis, or that is away")
 
     async def _ask(self, method: str, path: str, body: bytes = b"") -> Answer:
         head = [

@@ -44,11 +44,13 @@ class Caps:
 
 def scan_caps(data: bytes, message: Message) -> Caps:
     """Return what a scan of the bytes says. message: the same, split."""
-    header_bytes = len(data) - len(message.body)
+    body = message.body
+    header_bytes = len(data) - len(body)
     longest = 0
     if header_bytes > _HEAVY_FIELD_BYTES:
         longest = max((len(field.value) for field in message.fields), default=header_bytes)
-    parts = data.count(b"\n--")
+    # What is no multipart and holds no message has no parts, whatever its lines begin with.
+    parts = data.count(b"\n--") if _may_hold_parts(message) else 0
     # A search for one octet costs next to nothing, and base64 has no asterisk.
     parameters = data.count(b"*=") if b"*" in data else 0
     words = data.count(b"=?", 0, header_bytes)
@@ -63,14 +65,19 @@ def scan_caps(data: bytes, message: Message) -> Caps:
         or zeros
         or long_line
         or bool(message.fault)
-        or b"=ybegin " in data
-        or b"with BinHex" in data
-        or (_BEGIN.search(data) is not None and data.count(b"\nbegin") > _HEAVY_BLOCKS)
+        or (b"=" in body and b"=ybegin " in body)
+        or (b"H" in body and b"with BinHex" in body)
+        or (_BEGIN.search(body) is not None and data.count(b"\nbegin") > _HEAVY_BLOCKS)
     )
     beyond = _too_many_parts(message) if parts > MAX_PARTS else ""
     return Caps(
         len(data), header_bytes, longest, parts, parameters, words, zeros, long_line, beyond=beyond, heavy=heavy
     )
+
+
+def _may_hold_parts(message: Message) -> bool:
+    types = [field.value.lower() for field in message.fields if field.key == b"content-type"]
+    return bool(message.fault) or any(b"multipart" in kind or b"message" in kind for kind in types)
 
 
 def _has_line_over(data: bytes, limit: int) -> bool:
