@@ -14,6 +14,7 @@ from tests.spamd import Spamd
 _HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a folder in one process where several run: each would start the folder's engines anew."""
     for item in items:

@@ -183,7 +183,8 @@ async def test_a_listeners_delay_of_errors_is_its_own(certificate: Path) -> None
                 started = time.monotonic()
                 assert (await client.say("RCPT")).startswith("503")
                 took[name] = time.monotonic() - started
-    assert took["mx"] >= 0.6 > took["proxied"]
+    # The clock that measures is not the one that the delay runs by.
+    assert took["mx"] >= 0.59 > took["proxied"]
 
 
 async def test_a_listeners_deadline_of_the_handshake_is_its_own(certificate: Path) -> None:
