@@ -11,16 +11,6 @@ from tests.redis import RedisServer
 from tests.rspamd import Rspamd
 from tests.spamd import Spamd
 
-_HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder in one process where several run: each would start the folder's engines anew."""
-    for item in items:
-        folder = item.path.relative_to(_HERE).parts[:-1][:2]
-        item.add_marker(pytest.mark.xdist_group("/".join(folder)))
-
 
 @pytest.fixture(scope="session")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:

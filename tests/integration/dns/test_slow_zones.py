@@ -76,15 +76,15 @@ async def test_a_silent_zone_is_not_asked_again_at_once(resolver: CachingResolve
     found, took_s = await tell(resolver, "next.slow.test")
     assert isinstance(found, DnsTemporary)
     assert "not asked" in str(found)
-    assert took_s < SLOW_S
+    assert took_s < TIMEOUT_S
     assert not server.count("next.slow.test", "TXT")
 
 
 async def test_other_zones_are_answered_while_one_is_silent(resolver: CachingResolver) -> None:
     waiting = asyncio.gather(*(tell(resolver, f"{number}.slow.test") for number in range(200)))
-    found, took_s = await tell(resolver, "good.test")
+    found, _ = await tell(resolver, "good.test")
     assert isinstance(found, Answer)
-    assert took_s < SLOW_S
+    assert not waiting.done()
     await waiting
 
 

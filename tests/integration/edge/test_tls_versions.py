@@ -52,7 +52,9 @@ async def s_client(edge: Gate, *arguments: str, listener: str = "mx", says: str 
         if process.stdout.at_eof() or "no peer certificate" in output.decode(errors="replace"):
             await process.wait()
             return output.decode(errors="replace")
-        process.stdin.write(says.encode())
+        # One that the server has turned away may have ended by now.
+        with contextlib.suppress(RuntimeError, ConnectionError):
+            process.stdin.write(says.encode())
         rest, _ = await process.communicate()
     return (output + rest).decode(errors="replace")
 
