@@ -21,6 +21,8 @@ from aiospamc.header_values import SpamValue
 from aiospamc.incremental_parser import ResponseParser
 from aiospamc.requests import Request
 
+from shared.endpoint import parse_tcp
+
 MAX_ANSWER_BYTES = 262_144
 _MAX_HEAD_BYTES = 4096
 _MAX_SCORE = 1_000_000
@@ -44,11 +46,11 @@ class SpamdAnswer:
 
 async def ask_spamd(address: str, verb: str, message: bytes, fields: Mapping[str, object] | None = None) -> SpamdAnswer:
     """Return what the spamd at `host:port` says. fields: header values of aiospamc. Raises SpamdError."""
-    host, _, port = address.rpartition(":")
     request = bytes(Request(verb, headers=dict(fields or {}), body=message))
     try:
+        where = parse_tcp(address)
         async with asyncio.timeout(_CONNECT_S):
-            reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), limit=_PIECE_BYTES)
+            reader, writer = await asyncio.open_connection(where.host, where.port, limit=_PIECE_BYTES)
     except (OSError, TimeoutError, ValueError) as error:
         raise SpamdError(f"spamd at {address} takes no connection: {type(error).__name__}") from None
     try:

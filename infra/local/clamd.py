@@ -21,6 +21,7 @@ from pathlib import Path
 
 from infra.local.foreground import run_until_told
 from infra.local.ports import is_listening
+from infra.local.server_log import log_end, written_to
 from shared.settings import Section, read_private_toml
 
 _LIMITS = Path(__file__).parents[1] / "clamav" / "clamd.conf"
@@ -72,15 +73,12 @@ class Clamd:
     def start(self) -> None:
         """Start clamd, without waiting for it. Raises OSError where it is not installed."""
         self._folder = _prepare_folder(self.settings)
-        with contextlib.ExitStack() as stack:
-            out = None
-            if self.settings.log is not None:
-                out = stack.enter_context(self.settings.log.open("ab"))
+        with written_to(self.settings.log) as out:
             self._process = subprocess.Popen(
                 [_command(), "--config-file", str(self._folder / "clamd.conf")],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=subprocess.STDOUT if out is not None else None,
+                stderr=out,
                 start_new_session=self._own_group,
             )
 
@@ -95,7 +93,7 @@ class Clamd:
                 if time.monotonic() < give_up_at:
                     continue
             self.kill()
-            raise ClamdFailed(f"clamd did not come up on port {self.settings.port}:\n{self._log_end()}")
+            raise ClamdFailed(f"clamd did not come up on port {self.settings.port}:\n{log_end(self.settings.log)}")
 
     def wait_end(self) -> None:
         """Return when it has ended, for whatever reason."""
@@ -130,11 +128,6 @@ class Clamd:
         folder, self._folder = self._folder, None
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-
-    def _log_end(self) -> str:
-        if self.settings.log is None or not self.settings.log.exists():
-            return "(see its output)"
-        return "\n".join(self.settings.log.read_text(errors="replace").splitlines()[-30:])
 
 
 def _command() -> str:

@@ -20,6 +20,7 @@ from typing import IO
 from infra.local.foreground import run_until_told
 from infra.local.ports import is_listening
 from infra.local.process_tree import kill_tree
+from infra.local.server_log import log_end, written_to
 from shared.settings import Section, read_private_toml
 
 # Debian's /usr/sbin/rabbitmq-server changes to the user rabbitmq; the script that it calls does not.
@@ -93,10 +94,7 @@ class Node:
     def start(self) -> None:
         """Start epmd and the node, without waiting for it. Raises OSError where RabbitMQ is not installed."""
         _write_files(self.settings)
-        with contextlib.ExitStack() as stack:
-            out = None
-            if self.settings.log is not None:
-                out = stack.enter_context(self.settings.log.open("ab"))
+        with written_to(self.settings.log) as out:
             # An epmd of our own, in the foreground: the one that Erlang would start by itself outlives the node.
             epmd = self._spawn(["epmd", "-port", str(self.settings.epmd_port), "-address", "127.0.0.1"], out)
             self._running = _Processes(epmd, epmd)
@@ -152,7 +150,7 @@ class Node:
             command,
             stdin=subprocess.DEVNULL,
             stdout=out,
-            stderr=subprocess.STDOUT if out is not None else None,
+            stderr=out,
             env=self._environment,
             cwd=self.settings.data,
             start_new_session=self._own_group,
@@ -167,12 +165,7 @@ class Node:
                 if time.monotonic() < give_up_at:
                     continue
             self.kill()
-            raise NodeFailed(f"RabbitMQ did not come up on port {port}:\n{self._log_end()}")
-
-    def _log_end(self) -> str:
-        if self.settings.log is None or not self.settings.log.exists():
-            return "(see its output)"
-        return "\n".join(self.settings.log.read_text(errors="replace").splitlines()[-30:])
+            raise NodeFailed(f"RabbitMQ did not come up on port {port}:\n{log_end(self.settings.log)}")
 
 
 def _environment(settings: NodeSettings) -> dict[str, str]:

@@ -26,6 +26,7 @@ from pydantic import Field
 
 from infra.local.foreground import run_until_told
 from infra.local.process_tree import kill_tree
+from infra.local.server_log import log_end, written_to
 from shared.settings import Section, read_private_toml
 
 _RULES = Path(__file__).parents[1] / "rspamd"
@@ -85,15 +86,12 @@ class Rspamd:
         if self._folder is None:
             self._folder = _prepare_folder(self.settings, self._rules)
         user = _USER if os.geteuid() == 0 else None
-        with contextlib.ExitStack() as stack:
-            out = None
-            if self.settings.log is not None:
-                out = stack.enter_context(self.settings.log.open("ab"))
+        with written_to(self.settings.log) as out:
             self._process = subprocess.Popen(
                 _command(self.settings, self._folder),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=subprocess.STDOUT if out is not None else None,
+                stderr=out,
                 # The user _rspamd need not be able to enter a checkout below /root.
                 cwd=self._folder,
                 user=user,
@@ -113,7 +111,7 @@ class Rspamd:
                 if time.monotonic() < give_up_at:
                     continue
             self.stop()
-            raise RspamdFailed(f"Rspamd did not come up on port {self.settings.port}:\n{self._log_end()}")
+            raise RspamdFailed(f"Rspamd did not come up on port {self.settings.port}:\n{log_end(self.settings.log)}")
 
         self._keep_compiled()
 
@@ -151,11 +149,6 @@ class Rspamd:
         if self._folder is not None and self.settings.compiled is not None:
             with contextlib.suppress(OSError):  # then it is compiled again
                 copy_compiled(self._folder / "state", self.settings.compiled)
-
-    def _log_end(self) -> str:
-        if self.settings.log is None or not self.settings.log.exists():
-            return "(see its output)"
-        return "\n".join(self.settings.log.read_text(errors="replace").splitlines()[-30:])
 
 
 def answers(port: int) -> bool:

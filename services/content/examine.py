@@ -92,7 +92,7 @@ class Examiner:
                 scan = group.create_task(self._bounded(CheckName.ANTIVIRUS, self._antivirus(data), deadline))
             parts = group.create_task(self._inspect(envelope, data, message, book.policy, deadline))
             if envelope.direction is Direction.INBOUND:
-                authenticity = await self._authenticity(envelope, message, book, deadline)
+                authenticity = await self._authenticity(envelope, message, rules, book.policy, deadline)
             spam = None
             if _is_on(rules, CheckName.ANTISPAM):
                 asked = check_antispam(self._engines.antispam, _spam_request(envelope, data, authenticity))
@@ -134,15 +134,15 @@ class Examiner:
             return [unsure(check, "error", "The examination of its parts failed.") for check in checks]
 
     async def _authenticity(
-        self, envelope: Envelope, message: Message, book: RuleBook, deadline: float
+        self, envelope: Envelope, message: Message, rules: Collection[Rules], policy: Policy, deadline: float
     ) -> Authenticity:
         """What SPF, DKIM, DMARC, ARC and iprev say, or findings that say that they came to no end."""
         authenticator = self._engines.authenticator
         limit = min(deadline, asyncio.get_running_loop().time() + AUTHENTICITY_LIMIT_S)
-        acting = frozenset[CheckName]().union(*(rules.acting for rules in book.rules(envelope).values()))
+        acting = frozenset[CheckName]().union(*(each.acting for each in rules))
         try:
             async with asyncio.timeout_at(limit):
-                every = book.policy.dmarc_reports.enabled
+                every = policy.dmarc_reports.enabled
                 return await authenticator.authenticate(envelope, message, acting, every=every)
         except TimeoutError:
             return authenticator.without_result("DNS gave no answer in time.", acting)

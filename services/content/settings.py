@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from services.content.engines.address import checked_address
 from services.content.engines.icap_wire import checked_service
+from shared.endpoint import checked_address
 from shared.settings import Section, ServiceSettings
 
 

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 
 from services.console.actions.desk import ActionError
+from shared.endpoint import parse_tcp
 
 _MAX_ANSWER_BYTES = 262_144
 _PIECE_BYTES = 65_536
@@ -87,8 +88,8 @@ class RspamdController:
 
 
 async def _exchange(address: str, request: bytes) -> bytes:
-    host, _, port = address.rpartition(":")
-    reader, writer = await asyncio.open_connection(host.strip("[]"), int(port), limit=_PIECE_BYTES)
+    where = parse_tcp(address)
+    reader, writer = await asyncio.open_connection(where.host, where.port, limit=_PIECE_BYTES)
     try:
         writer.write(request)
         await writer.drain()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from services.console.doctor.finding import Finding, good, wrong
 from services.console.settings import DoctorSettings
+from shared.endpoint import Unix, parse_address
 
 _DEADLINE_S = 8.0
 _ANSWER_BYTES = 4096
@@ -84,7 +85,7 @@ async def _ask_icap(url: str) -> Finding:
 
 async def open_address(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Return a connection to `host:port`, or to the path of a socket. Raises OSError, and ValueError for neither."""
-    if address.startswith("/"):
-        return await asyncio.open_unix_connection(address)
-    host, _, port = address.rpartition(":")
-    return await asyncio.open_connection(host.strip("[]"), int(port))
+    where = parse_address(address)
+    if isinstance(where, Unix):
+        return await asyncio.open_unix_connection(where.path)
+    return await asyncio.open_connection(where.host, where.port)

@@ -13,11 +13,11 @@ import time
 import structlog
 from prometheus_client import Gauge
 
-from services.content.engines.address import Unix, parse_address
 from services.content.engines.clamd_session import CLOSED, REPLY_LIMIT, Session
 from services.content.engines.sample import Sample
 from services.content.engines.scan import Clean, EngineError, ScanResult
 from shared.clamd_proof import proofs
+from shared.endpoint import Unix, parse_address
 
 _log = structlog.get_logger()
 _silent = Gauge(

@@ -35,6 +35,14 @@ def parse_address(text: str) -> Tcp | Unix:
     return Tcp(host, int(port))
 
 
+def parse_tcp(text: str) -> Tcp:
+    """Return the host and the port of `host:port`. Raises ValueError, also for the path of a socket."""
+    where = parse_address(text)
+    if isinstance(where, Unix):
+        raise ValueError(f"{text!r} is the path of a socket, and not host:port")  # noqa: TRY004 - it is text
+    return where
+
+
 def checked_address(text: str) -> str:
     """Return an address as it stands if it is one. Raises ValueError."""
     parse_address(text)

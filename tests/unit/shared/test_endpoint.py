@@ -1,8 +1,10 @@
 """Addresses of engines: a host and a port, or a socket."""
 
+import re
+
 import pytest
 
-from services.content.engines.address import Tcp, Unix, checked_address, parse_address
+from shared.endpoint import Tcp, Unix, checked_address, parse_address, parse_tcp
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,10 @@ def test_an_address_is_one_of_three_kinds(text: str, address: Tcp | Unix) -> Non
 def test_anything_else_is_named_as_wrong(text: str) -> None:
     with pytest.raises(ValueError, match="is not host:port"):
         parse_address(text)
+
+
+def test_a_service_of_tcp_alone_has_no_path() -> None:
+    assert parse_tcp("[::1]:783") == Tcp("::1", 783)
+    for text in ("/run/spamd.sock", "host", "host:0"):
+        with pytest.raises(ValueError, match=re.escape(text)):
+            parse_tcp(text)
