@@ -89,12 +89,19 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often a stage has tried, and when it may again (Unix seconds)."""
+    """How often a stage has tried, and when it may again (Unix seconds).
+
+    tried_at: when it last did, 0 if never. failure: of which class that was, for the ladder of such failures; failures:
+    how many of this class came one after another.
+    """
 
     attempts: int = 0
     not_before: float = 0.0
     last_reply: str = ""
     delay_notice_sent: bool = False
+    tried_at: float = 0.0
+    failure: str = ""
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,8 @@ class Envelope:
     hop: the next hop that delivery split this message for. parent: the id it was split from or, for a DSN, is about.
     results: the value of our Authentication-Results as on receipt, empty where the message bears it already.
     bypass: rules, such as `attachments.blocked`, that a release by released_by let it past.
+    expanded: whether delivery has put those in the place of the recipients whom their domains' rules name (aliases,
+    SRS), so that it is not done twice.
     """
 
     id: str
@@ -127,6 +136,7 @@ class Envelope:
     results: str = ""
     bypass: tuple[str, ...] = ()
     released_by: str = ""
+    expanded: bool = False
 
     def with_recipients(self, recipients: tuple[Recipient, ...]) -> "Envelope":
         """Return the same envelope for other recipients."""

@@ -36,16 +36,20 @@ class EventKind(StrEnum):
     DROPPED = "dropped"  # reason (the sender was told 4xx/5xx and keeps it)
     QUEUED = "queued"  # to: delivery; recipients
     SPLIT = "split"  # into: [{id, hop, recipients}]
-    RETRY = "retry"  # attempts, not_before, reason
-    ATTEMPT = "attempt"  # hop, peer, tls, outcomes: [{recipient, status, reply}], took_ms
+    EXPANDED = "expanded"  # recipients: [{from, to, by}]; sender (where it is written anew)
+    RETRY = "retry"  # attempts, not_before, reason, hop, failure (its class)
+    ATTEMPT = "attempt"  # hop, peer, tls, outcomes: [{recipient, status, reply}], took_ms, source, security
     DELIVERED = "delivered"  # hop, recipients, reply
-    FAILED = "failed"  # recipients, reply, reason
+    FAILED = "failed"  # recipients, reply, reason, bounce (its class)
+    ORDERED = "ordered"  # order (retry, cancel, bounce, reroute), by, why, recipients, to (a route)
     DSN_SENT = "dsn-sent"  # dsn_id, action (failed, delayed, delivered…), to
     DSN_WITHHELD = "dsn-withheld"  # reason
     QUARANTINED = "quarantined"  # reason, check, evidence, recipients
     RELEASED = "released"  # by, recipients, rules (that it is let past), again (judged again first)
     DELETED = "deleted"  # by, recipients
     LEARNED = "learned"  # as (ham or spam), by
+    HOP = "hop"  # hop, state (shared.hop_state), cause, until: no part of a trace; its id is its own
+    TLS_SEEN = "tls-seen"  # shared.tls_seen, for reports on TLS: no part of a trace
 
 
 @dataclass(frozen=True, slots=True)

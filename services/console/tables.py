@@ -39,6 +39,10 @@ messages = Table(
     Column("state", String(20)),
     Column("state_at", Double),
     Column("parent", String(40)),
+    # Of what waits in delivery: for which hop, until when, and why.
+    Column("hop", Text),
+    Column("not_before", Double),
+    Column("waits_for", Text),
     Index("messages_by_time", "last_seen"),
     Index("messages_by_state", "state", "first_seen"),
     Index("messages_by_parent", "parent"),
@@ -99,6 +103,78 @@ dmarc_reports = Table(
     Column("domain", String(255), primary_key=True),
     Column("sent_to", Text, nullable=False),
     Column("at", Double, nullable=False),
+)
+
+# What delivery last said of each hop (shared.hop_state), one row per process that speaks to it.
+hops = Table(
+    "hops",
+    metadata,
+    Column("hop", String(320), primary_key=True),
+    Column("host", String(255), primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("until", Double),
+    Column("at", Double, nullable=False),
+)
+
+# What delivery saw of TLS, until it is reported (shared.tls_seen). day: days since 1970, UTC. domain: that asks for it.
+tls_seen = Table(
+    "tls_seen",
+    metadata,
+    Column("uid", String(40), primary_key=True),
+    Column("day", Integer, nullable=False),
+    Column("domain", String(255), nullable=False),
+    Column("facts", Text, nullable=False),
+    Index("tls_seen_by_day", "day", "domain"),
+)
+
+# Which reports on TLS were sent. sent_to: empty where nobody wanted it.
+tls_reports = Table(
+    "tls_reports",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("domain", String(255), primary_key=True),
+    Column("sent_to", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+# Keys of DKIM. state: shared.dkim_keys.KeyState. record: of DNS, as it is to be published.
+dkim_keys = Table(
+    "dkim_keys",
+    metadata,
+    Column("domain", String(255), primary_key=True),
+    Column("selector", String(63), primary_key=True),
+    Column("algorithm", String(20), nullable=False),
+    Column("private_key", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("made_at", Double, nullable=False),
+    # When it was last changed: signs since, or retired since.
+    Column("state_at", Double, nullable=False),
+    # Until when the record of a retired key must stay in DNS.
+    Column("keep_until", Double),
+)
+
+# Versions of the whole key book that went to the stream.
+key_books = Table(
+    "key_books",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("author", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+
+# What administrators ordered of waiting mail and of hops (shared.order).
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("orders_by_time", "at"),
 )
 
 policy_history = Table(

@@ -64,7 +64,7 @@ class DeliveryService:
         self._courier = Courier(
             settings.hostname, settings.data_dir, self._resolver, exchangers, settings.source_address
         )
-        self._hops = Hops(time.monotonic, settings.prefetch)
+        self._hops = Hops(time.monotonic, settings.prefetch + settings.again_prefetch)
         settlement = Settlement(publisher, self._events, settings.hostname)
         handler = DeliveryConsumer(
             courier=self._courier,
@@ -75,6 +75,8 @@ class DeliveryService:
             memory_bytes=settings.memory_bytes,
         )
         self._consumer = Consumer(self._consuming, Queue.DELIVERY.value, settings.prefetch, handler.handle)
+        # What has waited on the ladder has places of its own, so that however much of it there is, new mail passes.
+        self._again = Consumer(self._consuming, Queue.DELIVERY_AGAIN.value, settings.again_prefetch, handler.handle)
         verify = VerifyConsumer(Prober(self._courier, self._hops), publisher, self._in_force)
         self._questions = Consumer(self._verifying, Queue.VERIFY.value, PREFETCH, verify.handle)
         self._state = open_state(settings.redis) if settings.redis else None
@@ -83,7 +85,7 @@ class DeliveryService:
             {
                 "policy": lambda: self._in_force.is_known,
                 "publishing": lambda: self._publishing.is_up,
-                "consuming": lambda: self._consumer.is_consuming,
+                "consuming": lambda: self._is_consuming,
             },
             gate=Gate(self._in_force, self._state),
         )
@@ -107,6 +109,10 @@ class DeliveryService:
             await self._end()
         return 0 if stop.is_set() else 1
 
+    @property
+    def _is_consuming(self) -> bool:
+        return self._consumer.is_consuming and self._again.is_consuming
+
     async def _consume_once_ready(self) -> None:
         await self._in_force.wait_known()
         self._consuming.start()
@@ -116,13 +122,15 @@ class DeliveryService:
         fine_at = time.monotonic()
         while time.monotonic() - fine_at < _NO_CONSUMER_S:
             await asyncio.sleep(_WATCH_EVERY_S)
-            if self._consumer.is_consuming or not self._consuming.is_up:
+            if self._is_consuming or not self._consuming.is_up:
                 fine_at = time.monotonic()
         _log.error("no-consumer", queue=Queue.DELIVERY.value, for_s=_NO_CONSUMER_S)
 
     async def _end(self) -> None:
-        _log.info("draining", under_way=self._consumer.busy)
-        draining = asyncio.gather(self._consumer.drain(_DRAIN_S), self._questions.drain(_DRAIN_S))
+        _log.info("draining", under_way=self._consumer.busy + self._again.busy)
+        draining = asyncio.gather(
+            *(consumer.drain(_DRAIN_S) for consumer in (self._consumer, self._again, self._questions))
+        )
         while not draining.done():
             self._courier.give_up_connecting()
             await asyncio.wait({draining}, timeout=_GIVE_UP_EVERY_S)
@@ -136,7 +144,7 @@ class DeliveryService:
         if self._state is not None:
             await self._state.close()
         self._courier.close()
-        _log.info("ended", left_to_the_broker=self._consumer.busy)
+        _log.info("ended", left_to_the_broker=self._consumer.busy + self._again.busy)
 
 
 async def serve(settings: DeliverySettings) -> int:

@@ -32,6 +32,7 @@ from shared.policy import Listener, Policy, Purpose
 from shared.policy.client import in_networks, plain_ip
 from shared.policy.domain import is_always_taken
 from shared.reply import Reply
+from shared.routes import parse_route
 from shared.wire import EnvelopeTooLarge
 
 _NO_BROKER = refuse(RefusalReason.BROKER_UNAVAILABLE, 421, "4.3.2", "Service not available, try again later")
@@ -129,7 +130,7 @@ class EdgeHandler:
         held = None if session.trusted or session.may_relay else session.held_against
         if held is not None and not is_always_taken(address.local_part):
             return held
-        if tx.requiretls and (not_kept := judge_requiretls(policy.route_of(address.domain))):
+        if tx.requiretls and (not_kept := judge_requiretls(parse_route(policy.routes_of(address.domain)[0].to))):
             return not_kept
         return (
             await defences.counting.at_rcpt(session, sender, str(address), policy)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from shared.address import parse_domain
-from shared.settings import Section, ServiceSettings
+from shared.settings import COMMA_SEPARATED, Section, ServiceSettings
 
 
 class CertificateSettings(Section):
@@ -109,7 +109,8 @@ class EdgeSettings(ServiceSettings):
 
     loop_key: a secret that all edges of one gateway share, with which recipients are marked in our trace field; without
     one each process draws its own, and a loop through another process is only found by its count of Received fields.
-    The salts that SCRAM shows for unknown logins come from it, too. ldap, kerberos: where else logins are known.
+    The salts that SCRAM shows for unknown logins come from it, too. rewriting_secrets: as in delivery's settings.
+    ldap, kerberos: where else logins are known.
     workers: processes on this host that share the listeners; more than one count together in Redis.
     run_as: `user` or `user:group`, whom the edge becomes once its listeners are bound, so that it can be started as
     root for ports below 1024. This user must be able to read every file but the settings themselves, certificates and
@@ -118,6 +119,7 @@ class EdgeSettings(ServiceSettings):
 
     listeners: dict[str, ListenerSettings] = Field(min_length=1)
     loop_key: SecretStr | None = None
+    rewriting_secrets: Annotated[tuple[SecretStr, ...], COMMA_SEPARATED] = ()
     drain_timeout_s: float = Field(25.0, ge=0, le=600)
     workers: int = Field(1, ge=1, le=64)
     run_as: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_.-]*)?$")

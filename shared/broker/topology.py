@@ -26,6 +26,7 @@ class Exchange(StrEnum):
     POLICY = "gatepost.to.policy"
     ACCOUNTS = "gatepost.to.accounts"
     ORDERS = "gatepost.to.orders"
+    KEYS = "gatepost.to.keys"
     VERIFY = "gatepost.to.verify"
     VERIFIED = "gatepost.to.verified"
 
@@ -37,11 +38,13 @@ class Queue(StrEnum):
     CONTENT_LARGE = "gatepost.content.large"
     CONTENT_SUSPECT = "gatepost.content.suspect"
     DELIVERY = "gatepost.delivery"
+    DELIVERY_AGAIN = "gatepost.delivery.again"
     QUARANTINE = "gatepost.quarantine"
     EVENTS = "gatepost.events"
     POLICY = "gatepost.policy"
     ACCOUNTS = "gatepost.accounts"
     ORDERS = "gatepost.orders"
+    KEYS = "gatepost.keys"
     VERIFY = "gatepost.verify"
 
 
@@ -52,12 +55,14 @@ class Key(StrEnum):
     LARGE = "large"
     SUSPECT = "suspect"
     DELIVERY = "delivery"
+    AGAIN = "again"
     QUARANTINE = "quarantine"
     POISON = "poison"
     EVENTS = "events"
     POLICY = "policy"
     ACCOUNTS = "accounts"
     ORDERS = "orders"
+    KEYS = "keys"
     VERIFY = "verify"
 
 
@@ -167,14 +172,14 @@ QUEUES: tuple[QueueSpec, ...] = (
     _work(Queue.CONTENT_LARGE, Exchange.CONTENT, Key.LARGE),
     _work(Queue.CONTENT_SUSPECT, Exchange.CONTENT, Key.SUSPECT),
     _work(Queue.DELIVERY, Exchange.DELIVERY, Key.DELIVERY),
+    # What comes back from the ladder stands apart: 100,000 messages for a dead hop are not in the way of new ones.
+    _work(Queue.DELIVERY_AGAIN, Exchange.DELIVERY, Key.AGAIN),
     *(_rung(Queue.CONTENT, Exchange.CONTENT, Key.CONTENT, Exchange.CONTENT_RETRY, rung) for rung in CONTENT_RUNGS_S),
-    *(
-        _rung(Queue.DELIVERY, Exchange.DELIVERY, Key.DELIVERY, Exchange.DELIVERY_RETRY, rung)
-        for rung in DELIVERY_RUNGS_S
-    ),
+    *(_rung(Queue.DELIVERY, Exchange.DELIVERY, Key.AGAIN, Exchange.DELIVERY_RETRY, rung) for rung in DELIVERY_RUNGS_S),
     _stream(Queue.POLICY, Exchange.POLICY, Key.POLICY),
     _stream(Queue.ACCOUNTS, Exchange.ACCOUNTS, Key.ACCOUNTS),
     _stream(Queue.ORDERS, Exchange.ORDERS, Key.ORDERS),
+    _stream(Queue.KEYS, Exchange.KEYS, Key.KEYS),
     QueueSpec(
         Queue.VERIFY.value,
         {"x-queue-type": "classic", "x-message-ttl": VERIFY_TTL_MS},
@@ -225,16 +230,17 @@ RIGHTS: dict[str, Rights] = {
             *(Exchange.DELIVERY, Exchange.DELIVERY_RETRY, Exchange.QUARANTINE),
             *(Exchange.VERIFIED, Exchange.EVENTS),
         ),
-        reads=(Queue.DELIVERY, Queue.VERIFY, Queue.POLICY, Queue.ORDERS),
+        reads=(Queue.DELIVERY, Queue.DELIVERY_AGAIN, Queue.VERIFY, Queue.POLICY, Queue.ORDERS, Queue.KEYS),
     ),
     "console": _service(
         "console",
         writes=(
-            *(Exchange.POLICY, Exchange.ACCOUNTS, Exchange.ORDERS),
-            *(Exchange.DELIVERY, Exchange.CONTENT, Exchange.EVENTS),
+            *(Exchange.POLICY, Exchange.ACCOUNTS, Exchange.ORDERS, Exchange.KEYS),
+            *(Exchange.DELIVERY, Exchange.CONTENT, Exchange.EVENTS, Exchange.VERIFY),
         ),
-        # The rights of DESIGN §1 let nobody but edge read the accounts; the console keeps its own copy in SQL.
-        reads=(Queue.EVENTS, Queue.QUARANTINE, Queue.POLICY),
+        # The rights of DESIGN §1 let nobody but edge read the accounts; the console keeps its own copy in SQL. So it is
+        # with DKIM keys, which delivery alone reads.
+        reads=(Queue.EVENTS, Queue.QUARANTINE, Queue.POLICY, Queue.ORDERS, Exchange.VERIFIED),
     ),
 }
 

@@ -1,19 +1,11 @@
-"""Bounds of waiting and delivery (PURE)."""
+"""How long edge waits, what delivery completes in outgoing mail, and reports on TLS (PURE)."""
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from shared.policy.table import Table
-
-
-class RetryRules(Table):
-    """When delivery tries again. steps_s: waits after the first attempts; the last one repeats."""
-
-    steps_s: list[Annotated[int, Field(ge=1)]] = Field([60, 300, 900, 1800, 3600, 7200, 10_800, 14_400], min_length=1)
-    # RFC 5321 §4.5.4.1: give up after 4 to 5 days.
-    lifetime_s: int = Field(432_000, ge=60, le=1_209_600)
-    delay_notice_after_s: int = Field(14_400, ge=60)
+from shared.address import AddressError, parse_address, parse_domain
+from shared.policy.table import Domain, IpAddress, Table
 
 
 class VerdictRules(Table):
@@ -25,10 +17,66 @@ class VerdictRules(Table):
     header: bool = False
 
 
-class DeliveryRules(Table):
-    """Bounds of delivery."""
+def _address(text: str) -> str:
+    try:
+        return str(parse_address(text)).lower()
+    except AddressError as error:
+        raise ValueError(str(error)) from None
 
-    connections_per_hop: int = Field(10, ge=1, le=1000)
-    messages_per_connection: int = Field(100, ge=1)
-    connect_timeout_s: float = Field(15, gt=0, le=120)
-    idle_timeout_s: float = Field(5, ge=0, le=300)
+
+def _domain_or_below(text: str) -> str:
+    try:
+        return f"*.{parse_domain(text[2:])}" if text.startswith("*.") else parse_domain(text)
+    except AddressError as error:
+        raise ValueError(str(error)) from None
+
+
+AddressText = Annotated[str, AfterValidator(_address)]
+DomainOrBelow = Annotated[str, AfterValidator(_domain_or_below)]
+
+
+class OutgoingRules(Table):
+    """What becomes of mail of our own users and hosts on its way out.
+
+    complete: add Date and Message-ID where they are missing. remove_bcc: take Bcc out. hide_received: take out the
+    Received fields from before this gateway, and from ours who handed it in. addresses: senders that are written
+    anew, one by one; masquerade: by their domain (`*.example.org`: all below it). Both in the envelope sender, `From`,
+    `Sender` and `Reply-To`.
+    """
+
+    complete: bool = Field(True, json_schema_extra={"standard": "RFC 6409 §8"})
+    remove_bcc: bool = Field(True, json_schema_extra={"standard": "RFC 5322 §3.6.3"})
+    hide_received: bool = False
+    addresses: dict[AddressText, AddressText] = Field({}, max_length=10_000)
+    masquerade: dict[DomainOrBelow, Domain] = Field({}, max_length=1000)
+
+
+class ForwardingRules(Table):
+    """Mail that aliases send on to other people's domains. srs: write its sender anew, so that SPF holds and bounces
+    find back; it needs `rewriting_secrets` in the settings of edge and delivery. srs_domain: one of our domains, in
+    which senders are written; else the domain of the alias. bounces_s: for how long bounces are taken.
+    """
+
+    srs: bool = True
+    srs_domain: Domain | None = None
+    bounces_s: int = Field(864_000, ge=86_400, le=2_592_000)
+
+
+class GatewayRules(Table):
+    """How the world sees this gateway, for `gatepost domain check`: the names that MX records give it, and the
+    addresses that its mail comes from, where `interfaces` does not say so (behind an address translation).
+    """
+
+    names: list[Domain] = []
+    addresses: list[IpAddress] = []
+
+
+class TlsReportRules(Table):
+    """Reports on TLS to the domains whose records ask for them. Off unless switched on. The keys are those of
+    `dmarc_reports`.
+    """
+
+    enabled: bool = Field(False, json_schema_extra={"standard": "RFC 8460"})
+    sender: str = Field("", max_length=320)
+    organization: str = Field("", max_length=200)
+    contact: str = Field("", max_length=320)

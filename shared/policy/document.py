@@ -19,8 +19,9 @@ from shared.policy.bans import BanRules
 from shared.policy.checks import INBOUND_ONLY, Checks
 from shared.policy.clients import ClientControl
 from shared.policy.content import BrakeRules, DmarcReportRules, InspectionRules
-from shared.policy.delivery import DeliveryRules, RetryRules, VerdictRules
-from shared.policy.domain import DomainRules
+from shared.policy.delivery import ForwardingRules, GatewayRules, OutgoingRules, TlsReportRules, VerdictRules
+from shared.policy.destination import DeliveryRules, Destination, DestinationKey, Interface
+from shared.policy.domain import DomainRules, RouteChoice
 from shared.policy.exemption import Exemption
 from shared.policy.greylist import GreylistRules
 from shared.policy.limits import Limits, SessionLimits
@@ -28,8 +29,9 @@ from shared.policy.listener import Listener
 from shared.policy.names import DnsListRules, ReverseRules
 from shared.policy.open_relay import find_open_relay
 from shared.policy.relay import Relay
+from shared.policy.retry import RetryRules
 from shared.policy.table import Domain, PolicyError, RouteText, Table
-from shared.routes import Route, parse_route
+from shared.routes import Route, RouteKind
 
 _DEFAULT_LISTENERS: dict[str, dict[str, object]] = {
     "mx": {"purpose": "inbound"},
@@ -75,6 +77,7 @@ def _is_valid(checks: object) -> bool:
 class Policy(Table):
     """The whole document. version: set by `gatepost policy apply`, not by hand."""
 
+    groups: dict[str, dict[str, object]] = {}
     domains: dict[Domain, DomainRules] = {}
     default_route: RouteText = "mx"
     listeners: dict[str, Listener] = Field(_DEFAULT_LISTENERS, validate_default=True)
@@ -93,8 +96,14 @@ class Policy(Table):
     brake: BrakeRules = BrakeRules()
     dmarc_reports: DmarcReportRules = DmarcReportRules()
     verdict: VerdictRules = VerdictRules()
+    gateway: GatewayRules = GatewayRules()
     delivery: DeliveryRules = DeliveryRules()
     retry: RetryRules = RetryRules()
+    destinations: dict[DestinationKey, Destination] = Field({}, max_length=10_000)
+    interfaces: dict[str, Interface] = Field({}, max_length=1000)
+    forwarding: ForwardingRules = ForwardingRules()
+    outgoing: OutgoingRules = OutgoingRules()
+    tls_reports: TlsReportRules = TlsReportRules()
 
     @model_validator(mode="before")
     @classmethod
@@ -108,6 +117,37 @@ class Policy(Table):
                     if other != name:
                         raise ValueError(f"domains {other!r} and {name!r} are the same one")
         return document
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit_groups(cls, document: object) -> object:
+        """Lay each domain's table over the domain that it is the same as, and over its group."""
+        if not isinstance(document, dict) or not isinstance(document.get("domains"), dict):
+            return document
+        groups, domains = _tables_of(document.get("groups")), document["domains"]
+        unused = set(groups) - {table.get("group") for table in domains.values() if isinstance(table, dict)}
+        for name, group in groups.items():
+            if name in unused:
+                raise ValueError(f"groups.{name} has no effect: no domain has group = {name!r}")
+            if not isinstance(group, dict) or {"group", "same_as"} & group.keys():
+                raise ValueError(f"groups.{name} is a table of keys of a domain, without group and same_as")
+        return document | {"domains": {name: _whole(name, table, domains, groups) for name, table in domains.items()}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit_delivery(cls, document: object) -> object:
+        """Lay each destination over `delivery`, and its `retry` over the global one, before any is checked."""
+        if not isinstance(document, dict) or not isinstance(document.get("destinations"), dict):
+            return document
+        common, retry = document.get("delivery", {}), document.get("retry", {})
+        try:
+            DeliveryRules.model_validate(common)
+            RetryRules.model_validate(retry)
+        except ValidationError:
+            # It is told once, at its own key.
+            return document
+        tables = _inheriting(document["destinations"], "retry", retry)
+        return document | {"destinations": {name: _laid_over(common, table) for name, table in tables.items()}}
 
     @model_validator(mode="before")
     @classmethod
@@ -170,6 +210,22 @@ class Policy(Table):
             raise ValueError(f"exemptions: two have the name {twice!r}")
         return self
 
+    @model_validator(mode="after")
+    def _names_lead_somewhere(self) -> "Policy":
+        tables = {"delivery": self.delivery} | {
+            f"destinations.{key}": rules for key, rules in self.destinations.items()
+        }
+        for path, rules in tables.items():
+            if rules.interface is not None and rules.interface not in self.interfaces:
+                raise ValueError(f"{path}.interface: there is no interfaces.{rules.interface}")
+        used = {rules.interface for rules in tables.values()}
+        for name, interface in self.interfaces.items():
+            if name not in used and not interface.senders:
+                raise ValueError(f"interfaces.{name} has no effect: no destination names it, and it has no senders")
+        if self.forwarding.srs_domain is not None and self.forwarding.srs_domain not in self.domains:
+            raise ValueError(f"forwarding.srs_domain: {self.forwarding.srs_domain} is none of our domains")
+        return self
+
     @cached_property
     def knows_names(self) -> bool:
         """Whether a rule asks for the client's name."""
@@ -187,10 +243,47 @@ class Policy(Table):
         rules = self.domains.get(domain)
         return rules.outbound if rules else self.outbound
 
-    def route_of(self, domain: str) -> Route:
-        """Return where the mail of a domain goes: its own route, or the default one."""
+    def routes_of(self, domain: str) -> tuple[RouteChoice, ...]:
+        """Return where the mail of a domain goes: its own routes, or the default one."""
         rules = self.domains.get(domain)
-        return parse_route(rules.route if rules else self.default_route)
+        return rules.routes if rules else (RouteChoice(to=self.default_route),)
+
+    def hop_rules(self, route: Route, domain: str) -> DeliveryRules:
+        """Return how a hop is spoken to. domain: of the recipients, for a route by MX."""
+        return self._destination(route, domain) or self.delivery
+
+    def retry_rules(self, route: Route, domain: str) -> RetryRules:
+        """Return when mail for a hop is tried again. domain: of the recipients, for a route by MX."""
+        destination = self._destination(route, domain)
+        return destination.retry if destination else self.retry
+
+    def _destination(self, route: Route, domain: str) -> Destination | None:
+        if not self.destinations:
+            return None
+        if route.kind is not RouteKind.MX:
+            return self.destinations.get(str(route))
+        found = self.destinations.get(domain)
+        while found is None and domain:
+            domain = domain.partition(".")[2]
+            found = self.destinations.get(f"*.{domain}")
+        return found
+
+
+def _whole(
+    name: str, table: object, domains: Mapping[str, object], groups: Mapping[str, object], depth: int = 0
+) -> object:
+    """Return a domain's table with what it inherits."""
+    if not isinstance(table, dict):
+        return table
+    other, group = table.get("same_as"), table.get("group")
+    if group is not None and group not in groups:
+        raise ValueError(f"domains.{name}.group: there is no groups.{group}")
+    whole = _laid_over(groups.get(group, {}), table) if isinstance(group, str) else table
+    if other is None:
+        return whole
+    if other not in domains or other == name or depth:
+        raise ValueError(f"domains.{name}.same_as: {other!r} is not another domain of ours, with keys of its own")
+    return _laid_over(_whole(other, domains[other], domains, groups, depth + 1), whole)
 
 
 def parse_policy(text: str) -> Policy:

@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from services.delivery.client.lines import Extensions, read_extensions
 from services.delivery.client.replies import HopReply
-from services.delivery.client.tls import opportunistic_context
 from services.delivery.client.wire import Wire, WireLost
+from services.delivery.tls.context import opportunistic_context
 from shared.reply import Reply
 
 # RFC 5321 §4.5.3.2 gives five minutes for most; deliberately less, since no delivery may be held over four altogether.

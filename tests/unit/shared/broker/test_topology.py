@@ -68,7 +68,8 @@ def test_a_rung_is_reached_by_its_name_and_leads_back_to_its_stage(stage: Queue,
         spec = BY_NAME[retry_queue(stage, rung_s)]
         assert [key for _, key in spec.bindings] == [spec.name]
         back = spec.arguments["x-dead-letter-exchange"], spec.arguments["x-dead-letter-routing-key"]
-        assert back in BY_NAME[stage].bindings
+        returns_to = Queue.DELIVERY_AGAIN if stage is Queue.DELIVERY else stage
+        assert back in BY_NAME[returns_to].bindings
 
 
 def test_every_queue_is_a_known_one_and_stands_once() -> None:
@@ -145,13 +146,15 @@ WRITES = {
         *("to.content", "to.content-retry", "to.delivery", "to.quarantine", "to.verdict", "to.heartbeat", "to.events"),
     },
     "delivery": {"to.delivery", "to.delivery-retry", "to.quarantine", "to.verified", "to.events"},
-    "console": {"to.policy", "to.accounts", "to.orders", "to.delivery", "to.content", "to.events"},
+    "console": {
+        *("to.policy", "to.accounts", "to.orders", "to.keys", "to.delivery", "to.content", "to.events", "to.verify"),
+    },
 }
 READS = {
     "edge": {"to.verdict", "to.heartbeat", "to.verified", "policy", "accounts"},
     "content": {"to.said", "content", "content.large", "content.suspect", "policy"},
-    "delivery": {"delivery", "verify", "policy", "orders"},
-    "console": {"events", "quarantine", "policy"},
+    "delivery": {"delivery", "delivery.again", "verify", "policy", "orders", "keys"},
+    "console": {"events", "quarantine", "policy", "orders", "to.verified"},
 }
 STRANGERS = [
     *("", "amq.default", "amq.direct", "amq.gen-x", "gatepost", "gatepost.", "other", "xgatepost.to.content"),
@@ -192,9 +195,9 @@ def test_a_user_has_reply_queues_of_its_own_name_alone(user: str) -> None:
             assert other == user or not re.search(pattern, f"{REPLY_PREFIX}{other}.0123456789abcdef")
 
 
-def test_the_accounts_are_read_by_edge_alone_and_orders_by_delivery_alone() -> None:
+def test_the_accounts_are_read_by_edge_alone_and_keys_by_delivery_alone() -> None:
     assert [user for user in USERS if "accounts" in allowed(RIGHTS[user].read)] == ["edge"]
-    assert [user for user in USERS if "orders" in allowed(RIGHTS[user].read)] == ["delivery"]
+    assert [user for user in USERS if "keys" in allowed(RIGHTS[user].read)] == ["delivery"]
 
 
 def test_edge_cannot_hand_mail_past_the_content_stage() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from shared.policy import Policy, PolicyError, Purpose, TlsMode, parse_policy
 from shared.policy.client import ClientFacts, plain_ip
-from shared.routes import RouteKind
+from shared.routes import RouteKind, parse_route
 from shared.verdict import Action, CheckName
 
 PROJECT = Path(__file__).parents[4]
@@ -202,9 +202,9 @@ encrypted = "refuse"
 def test_a_strange_domain_has_the_common_checks_and_the_default_route() -> None:
     policy = parse_policy('default_route = "smtp://out.test"\n' + RULES)
     assert policy.checks_of("other.test") is policy.checks
-    assert str(policy.route_of("other.test")) == "smtp://out.test:25"
-    assert policy.route_of("strict.test").kind is RouteKind.LMTP_SOCKET
-    assert policy.route_of("lax.test").kind is RouteKind.MAILDIR
+    assert policy.routes_of("other.test")[0].to == "smtp://out.test"
+    assert parse_route(policy.routes_of("strict.test")[0].to).kind is RouteKind.LMTP_SOCKET
+    assert parse_route(policy.routes_of("lax.test")[0].to).kind is RouteKind.MAILDIR
 
 
 def test_a_policy_cannot_be_changed_in_place() -> None:

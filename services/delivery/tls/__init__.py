@@ -1,0 +1,1 @@
+"""TLS towards next hops: what is demanded of a host, and whether it meets that."""
