@@ -72,13 +72,13 @@ def parse_route(text: str) -> Route:
     return _parse_url(text)
 
 
-def keeps_requiretls(route: Route) -> bool:
-    """Whether delivery keeps what REQUIRETLS asks for on a route.
+def keeps_requiretls(route: Route, *, tls_off: bool) -> bool:
+    """Whether delivery can keep what REQUIRETLS asks for on a route. tls_off: its hop is never spoken to over TLS.
 
-    RFC 8689 §4.2.1: only over TLS with a verified certificate, to a server that offers REQUIRETLS as well. Delivery
-    verifies no certificate yet, so only routes on which the message never leaves the host keep it.
+    RFC 8689 §4.2.1: only over TLS with a verified certificate, to a server that offers REQUIRETLS as well; not asked
+    where the message never leaves the host.
     """
-    return route.kind in (RouteKind.MAILDIR, RouteKind.LMTP_SOCKET)
+    return not tls_off or route.kind in (RouteKind.MAILDIR, RouteKind.LMTP_SOCKET)
 
 
 def _parse_url(text: str) -> Route:

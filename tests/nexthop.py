@@ -6,7 +6,8 @@ async with NextHop({"rcpt": ["250 ok", "550 5.1.1 no such user"], "data": [DISCO
 A script maps a moment (greeting, ehlo, helo, lhlo, starttls, mail, rcpt, data, in-data, message, rset, quit) to its steps,
 taken in turn, of which the last repeats: a reply, `Last(reply)`, DISCONNECT, or HANG (silent until the test ends). After
 421 it disconnects, too. `in-data` comes after the first line of the message, `message` where the final dot was read (in
-LMTP once per recipient).
+LMTP once per recipient). `certificate` is a file with certificates and their key, of tests/certificates.py; `clients` one
+with the authorities of the clients' certificates, of which `NextHop.client_names` notes the names.
 """
 
 import asyncio
@@ -73,7 +74,10 @@ class _Gone(Exception):
 
 @dataclass
 class NextHop:
-    """The server. tls: offers STARTTLS. implicit_tls: TLS from the first octet. pause_s: before each reply."""
+    """The server. tls: offers STARTTLS. implicit_tls: TLS from the first octet. pause_s: before each reply.
+
+    after_tls: extensions that it offers over TLS alone. asked_for: the names that clients asked for (SNI).
+    """
 
     script: Mapping[str, Sequence[Step]] = field(default_factory=dict)
     lmtp: bool = False
@@ -87,16 +91,26 @@ class NextHop:
     mails: list[Mail] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    certificate: Path | None = None
+    clients: Path | None = None
+    client_names: list[str] = field(default_factory=list)
+    asked_for: list[str | None] = field(default_factory=list)
+    after_tls: Sequence[str] = ()
+    address: str = "127.0.0.1"
 
     async def __aenter__(self) -> "NextHop":
         self._steps = {moment: list(steps) for moment, steps in self.script.items()}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
-        context = server_context() if self.implicit_tls else None
+        self.context = server_context()
+        if self.certificate is not None:
+            self.context = certified_context(self.certificate, self.clients)
+            self.context.sni_callback = lambda _, name, __: self.asked_for.append(name)
+        context = self.context if self.implicit_tls else None
         if self.path:
             self._server = await asyncio.start_unix_server(self._serve, self.path)
         else:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=context)
+            self._server = await asyncio.start_server(self._serve, self.address, self.port, ssl=context)
             self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -185,15 +199,17 @@ class _Conversation:
         if verb in self._hop.script:
             await self._do(verb)
             return
-        names = [*self._hop.extensions, *(["STARTTLS"] if self._hop.tls and not self._tls else [])]
+        names = [*self._hop.extensions, *(self._hop.after_tls if self._tls else ["STARTTLS"] if self._hop.tls else [])]
         lines = ["hop.example", *names]
         await self._say("\r\n".join(f"250{'-' if line is not lines[-1] else ' '}{line}" for line in lines))
 
     async def _starttls(self) -> None:
         reply = await self._do("starttls", also=self._hop.after_starttls)
         if reply.startswith("220"):
-            await self._writer.start_tls(server_context())
+            await self._writer.start_tls(self._hop.context)
             self._tls = True
+            shown = self._writer.get_extra_info("peercert")
+            self._hop.client_names += [value for field in (shown or {}).get("subject", ()) for _, value in field]
 
     async def _data(self) -> None:
         if not self._rcpts and "data" not in self._hop.script:
@@ -260,4 +276,14 @@ def server_context() -> ssl.SSLContext:
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
         context.load_cert_chain(file)
+    return context
+
+
+def certified_context(certificate: Path, clients: Path | None = None) -> ssl.SSLContext:
+    """Return a server's TLS with a certificate of its own. clients: the authorities of clients' certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    if clients is not None:
+        context.load_verify_locations(clients)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -2,7 +2,8 @@
 
 Owns: which container gets which secret, who owns the file there, and when a certificate is made anew.
 Input: the folder of volumes (one per container, and `vault`, which only this program sees), the settings templates, a
-certificate of the user's in --certificates, if there is one, and the gateway's host name.
+certificate of the user's in --certificates, if there is one, the user's secrets that the policy names, in
+--policy-secrets, and the gateway's host name.
 Output: files of mode 0400 in folders of mode 0700, owned by the container's user. What exists stays as it is, so that
 the program can run at every start; a changed template, or a certificate that is about to expire, is written anew.
 On failure: an exception and exit 1; nothing that depends on this program starts.
@@ -11,6 +12,7 @@ On failure: an exception and exit 1; nothing that depends on this program starts
 import argparse
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,11 +36,13 @@ class Holder:
 
 # What the stages count together and remember is in one Redis, with one password.
 REDIS = ("redis-password", "redis")
+# With what delivery rewrites senders, edge knows the bounces to them.
+REWRITING = ("rewriting-secrets", "rewriting")
 STAGES = ("edge", "content", "delivery", "console")
 HOLDERS = (
-    Holder("edge", SERVICE_UID, (("broker-password", "broker-edge"), REDIS, ("loop-key", "loop-key"))),
+    Holder("edge", SERVICE_UID, (("broker-password", "broker-edge"), REDIS, REWRITING, ("loop-key", "loop-key"))),
     Holder("content", SERVICE_UID, (("broker-password", "broker-content"), REDIS)),
-    Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"), REDIS)),
+    Holder("delivery", SERVICE_UID, (("broker-password", "broker-delivery"), REDIS, REWRITING)),
     Holder(
         "console",
         SERVICE_UID,
@@ -82,16 +86,32 @@ class Volumes:
         folder = self._root / holder.name
         os.chown(folder, holder.uid, holder.uid)
         folder.chmod(0o700)
-        path = folder / name
+        self._put(holder, folder / name, content)
+
+    def mirror(self, holder: Holder, name: str, files: Mapping[str, bytes]) -> None:
+        """Make a folder in a container's volume hold these files and no others."""
+        top = self._root / holder.name
+        for folder in (top, top / name):
+            folder.mkdir(exist_ok=True)
+            os.chown(folder, holder.uid, holder.uid)
+            folder.chmod(0o700)
+        for path in sorted((top / name).iterdir()):
+            if path.name not in files:
+                path.unlink()
+                print(f"{holder.name}: removed {name}/{path.name}")
+        for file_name, content in files.items():
+            self._put(holder, top / name / file_name, content)
+
+    def _put(self, holder: Holder, path: Path, content: bytes) -> None:
         if path.exists() and path.read_bytes() == content:
             return
-        draft = folder / f".{name}"
+        draft = path.with_name(f".{path.name}")
         draft.unlink(missing_ok=True)
         draft.touch(mode=0o400)
         os.chown(draft, holder.uid, holder.uid)
         draft.write_bytes(content)
         draft.rename(path)
-        print(f"{holder.name}: wrote {name}")
+        print(f"{holder.name}: wrote {path.relative_to(self._root / holder.name)}")
 
 
 def password(vault: Path, name: str) -> str:
@@ -161,6 +181,14 @@ def write_edge_certificate(volumes: Volumes, authority: Authority, hostname: str
     volumes.write(edge, "key.pem", key)
 
 
+def write_policy_secrets(volumes: Volumes, own: Path) -> None:
+    """Copy the secrets that the policy names: the user's files, which delivery could not read as they are."""
+    delivery = next(holder for holder in HOLDERS if holder.name == "delivery")
+    files = sorted(path for path in own.iterdir() if path.is_file()) if own.is_dir() else []
+    named = {path.name: path.read_bytes() for path in files if not path.name.startswith(".")}
+    volumes.mirror(delivery, "policy", {name: content for name, content in named.items() if name != "README.md"})
+
+
 def write_settings(volumes: Volumes, templates: Path) -> None:
     """Copy each container's settings, which must be readable by its user alone."""
     for holder in HOLDERS:
@@ -175,6 +203,7 @@ def main() -> None:
     parser.add_argument("--volumes", type=Path, default=Path("/secrets"))
     parser.add_argument("--settings", type=Path, default=Path("/etc/gatepost/settings"))
     parser.add_argument("--certificates", type=Path, default=Path("/certificates"))
+    parser.add_argument("--policy-secrets", type=Path, default=Path("/delivery-secrets"))
     parser.add_argument("--hostname", required=True)
     options = parser.parse_args()
     volumes = Volumes(options.volumes)
@@ -183,6 +212,7 @@ def main() -> None:
         write_holder(volumes, holder, authority)
     write_composed(volumes)
     write_edge_certificate(volumes, authority, options.hostname, options.certificates)
+    write_policy_secrets(volumes, options.policy_secrets)
     write_settings(volumes, options.settings)
     print("secrets: all in place")
 

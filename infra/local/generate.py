@@ -36,7 +36,7 @@ from shared.settings import load_settings
 HOSTNAME = "mx.gatepost.test"
 DKIM_SELECTOR = "demo"
 _SECRETS = (
-    *("admin_password", "monitor_password", "loop_key", "rspamd_password"),
+    *("admin_password", "monitor_password", "loop_key", "rewriting_secret", "rspamd_password"),
     *("edge_password", "content_password", "delivery_password", "console_password"),
 )
 Table = dict[str, object]
@@ -71,6 +71,7 @@ def generate(layout: Layout) -> Generated:
         **_kept_secrets(layout.settings / "secrets.toml"),
         "hostname": HOSTNAME,
         "data": str(layout.data),
+        "secrets_dir": str(layout.secrets),
         "rabbitmq_data": str(layout.data / "rabbitmq"),
         "rspamd_compiled": str(layout.data / "rspamd"),
         "certificate_file": str(layout.tls / "certificate.pem"),

@@ -23,6 +23,11 @@ class Layout:
         return self.data / "settings"
 
     @property
+    def secrets(self) -> Path:
+        """The files that the policy names as secrets; the user's own."""
+        return self.settings / "secrets"
+
+    @property
     def tls(self) -> Path:
         """The authority and the listeners' certificate."""
         return self.data / "tls"
@@ -63,7 +68,7 @@ class Layout:
 
     def make_folders(self) -> None:
         """Make every folder that is missing, for the present user alone."""
-        for folder in (self.data, self.settings, self.tls, self.dns, self.logs, self.mail):
+        for folder in (self.data, self.settings, self.secrets, self.tls, self.dns, self.logs, self.mail):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 

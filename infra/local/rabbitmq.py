@@ -108,6 +108,13 @@ class Node:
         for port in (self.settings.management_port, self.settings.amqp_port):
             self._wait_until_listening(port, give_up_at)
 
+    @property
+    def pid(self) -> int:
+        """The id of the node's first process; it has descendants. Raises LookupError while it does not run."""
+        if self._running is None:
+            raise LookupError("the node does not run")
+        return self._running.server.pid
+
     def wait_end(self) -> None:
         """Return when the node has ended, for whatever reason."""
         if self._running is not None:

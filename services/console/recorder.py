@@ -21,12 +21,12 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from services.console.database import Database
 from services.console.held import HeldMail, broker_event, held_mail
 from services.console.rows import EventRow, Summary, event_rows
-from services.console.store import DmarcRow, Store, answers
+from services.console.seen import Seen
+from services.console.store import Store, answers
 from shared.broker.connect import Link
 from shared.broker.consume import Consumer, Delivery
 from shared.broker.topology import Queue
-from shared.dmarc_seen import DAY_S, read_seen
-from shared.event import EventKind, encode_events
+from shared.event import encode_events
 
 _log = structlog.get_logger()
 _written = Counter("gatepost_recorded_total", "Rows written by the recorder", ["table"])
@@ -47,20 +47,16 @@ class _Batch:
     summaries: dict[str, Summary] = field(default_factory=dict)
     held: list[HeldMail] = field(default_factory=list)
     unreadable: list[tuple[object, ...]] = field(default_factory=list)
-    dmarc: list[DmarcRow] = field(default_factory=list)
+    seen: Seen = field(default_factory=Seen)
 
     def add(self, rows: list[EventRow]) -> None:
-        """Take events, those of a trace and those for reports to domain owners apart."""
+        """Take events, those of a trace and those for other tables apart."""
         for row in rows:
-            if row.kind != EventKind.DMARC_SEEN:
-                self.events.append(row)
-                continue
             try:
-                seen = read_seen(row.facts)
+                if not self.seen.take(row):
+                    self.events.append(row)
             except ValueError as error:
-                _log.warning("dmarc-seen-unreadable", id=row.id, cause=_cause(error))
-                continue
-            self.dmarc.append((row.uid, int(row.at // DAY_S), seen.published.domain, row.facts))
+                _log.warning("event-unreadable", kind=row.kind, id=row.id, cause=_cause(error))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +168,9 @@ class Recorder:
         async with self._database.writing() as connection:
             await self._store.write_events(connection, batch.events, batch.summaries)
             await self._store.write_held(connection, batch.held)
-            await self._store.write_dmarc(connection, batch.dmarc)
+            await self._store.write_dmarc(connection, batch.seen.dmarc)
+            await self._store.write_tls(connection, batch.seen.tls)
+            await self._store.write_hops(connection, batch.seen.hops, time.time())
             for row in batch.unreadable:
                 await self._store.write_unreadable(connection, row)
         _done(taken)

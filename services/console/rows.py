@@ -20,7 +20,7 @@ LAST_TIME = 4_102_444_800.0
 
 
 class State(StrEnum):
-    """Where a message has got to. The mail's way is over in the last six, unless an administrator changes that."""
+    """Where a message has got to. The mail's way is over in the last seven, unless an administrator changes that."""
 
     RECEIVED = "received"
     ACCEPTED = "accepted"
@@ -30,6 +30,7 @@ class State(StrEnum):
     RELEASED = "released"
     DELIVERED = "delivered"
     FAILED = "failed"
+    CANCELLED = "cancelled"
     QUARANTINED = "quarantined"
     DELETED = "deleted"
     DEFERRED = "deferred"
@@ -51,6 +52,8 @@ _STATE_OF = {
     "released": State.RELEASED,
     "deleted": State.DELETED,
 }
+# Those of which no id's row is made: they tell of a hop, not of a message.
+_OF_NO_MESSAGE = frozenset({"hop", "tls-seen"})
 # Mildest first, as shared.verdict.Action; the row shows the worst.
 _SEVERITY = {name: rank for rank, name in enumerate(("accept", "tag", "quarantine", "refuse", "defer"))}
 
@@ -84,11 +87,26 @@ class Summary:
     state: str | None = None
     state_at: float | None = None
     parent: str | None = None
+    hop: str | None = None
+    not_before: float | None = None
+    waits_for: str | None = None
 
-    def reach(self, state: State, at: float) -> None:
-        """Take a state unless a later one is known."""
+    def reach(self, state: State, at: float, wait: "Wait | None" = None) -> None:
+        """Take a state, and what is waited for in it, unless a later one is known."""
         if self.state_at is None or at >= self.state_at:
             self.state, self.state_at = state.value, at
+            self.hop, self.not_before, self.waits_for = wait or NO_WAIT
+
+
+class Wait(NamedTuple):
+    """For which hop a message waits in delivery, until when (Unix seconds), and why."""
+
+    hop: str | None
+    not_before: float | None = None
+    reason: str | None = None
+
+
+NO_WAIT = Wait(None)
 
 
 def event_rows(body: bytes, summaries: dict[str, Summary]) -> list[EventRow]:
@@ -130,6 +148,8 @@ def _fits(value: Json, limit: int) -> bool:
 
 def _fold(row: EventRow, facts: dict[str, Json], summaries: dict[str, Summary]) -> None:
     at, kind = row.at, row.kind
+    if kind in _OF_NO_MESSAGE:
+        return
     summary = summaries.get(row.id)
     if summary is None:
         summary = summaries[row.id] = Summary(row.id, at, at)
@@ -139,7 +159,7 @@ def _fold(row: EventRow, facts: dict[str, Json], summaries: dict[str, Summary]) 
         summary.last_seen = at
     state = _STATE_OF.get(kind)
     if state is not None:
-        summary.reach(state, at)
+        summary.reach(state, at, _wait(facts) if kind == "retry" else None)
         if kind == "received":
             _fold_envelope(summary, facts)
         elif kind == "split":
@@ -148,6 +168,9 @@ def _fold(row: EventRow, facts: dict[str, Json], summaries: dict[str, Summary]) 
             _fold_refused(summary, facts)
     elif kind == "answered":
         summary.reach(_answered(facts), at)
+    elif kind == "ordered":
+        if facts.get("order") == "cancel":
+            summary.reach(State.CANCELLED, at)
     elif kind == "judged":
         summary.verdict = _worst(facts.get("verdicts")) or summary.verdict
     elif kind == "banned":
@@ -182,6 +205,11 @@ def _fold_children(row: EventRow, facts: dict[str, Json], summaries: dict[str, S
             child = _adopt(row, part.get("id"), summaries)
             if child is not None:
                 child.recipients = _texts(part.get("recipients"))
+                child.reach(State.QUEUED, row.at, Wait(_text(part.get("hop"))))
+
+
+def _wait(facts: dict[str, Json]) -> Wait:
+    return Wait(_text(facts.get("hop")), unix_time(facts.get("not_before")), _text(facts.get("reason")))
 
 
 def _adopt(row: EventRow, child_id: Json, summaries: dict[str, Summary]) -> Summary | None:
@@ -217,6 +245,12 @@ def _texts(values: Json) -> str | None:
 
 def _text(value: Json) -> str | None:
     return None if value is None else clean(value if isinstance(value, str) else str(value))[:TEXT_LIMIT]
+
+
+def unix_time(value: Json) -> float | None:
+    """Return a fact that is a time, or None."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 <= value < LAST_TIME else None  # type: ignore[operator, arg-type]
 
 
 def clean(text: str) -> str:

@@ -9,18 +9,19 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from operator import attrgetter
 
-from sqlalchemy import Dialect, Table, case, func, literal_column, text
+from sqlalchemy import Dialect, Table, case, delete, func, literal_column, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.held import HeldMail
 from services.console.rows import EventRow, Summary, summaries_in_order
-from services.console.tables import dmarc_seen, events, messages, quarantine, unreadable
+from services.console.seen import HopRow, SeenRow
+from services.console.tables import dmarc_seen, events, hops, messages, quarantine, tls_seen, unreadable
 
 Insert = sqlite.Insert | postgresql.Insert
 Row = tuple[object, ...]
-# uid, day, domain, facts.
-DmarcRow = tuple[str, int, str, str]
+# A hop that no process has told of for so long is none of ours any more, or the process is gone.
+HOP_KEPT_S = 30 * 86_400
 
 
 class Store:
@@ -35,6 +36,8 @@ class Store:
         self._quarantine = _sql(_hold(make(quarantine)), dialect)
         self._unreadable = _sql(make(unreadable).on_conflict_do_nothing(), dialect)
         self._dmarc = _sql(make(dmarc_seen).on_conflict_do_nothing(), dialect)
+        self._tls = _sql(make(tls_seen).on_conflict_do_nothing(), dialect)
+        self._hops = _sql(_latest_of_hop(make(hops)), dialect)
 
     async def write_events(
         self, connection: AsyncConnection, rows: Sequence[EventRow], summaries: dict[str, Summary]
@@ -48,9 +51,20 @@ class Store:
         """Write mail into the quarantine. What comes again after its release is held again: none is ever dropped."""
         await _many(connection, self._quarantine, [astuple(mail) for mail in mails])
 
-    async def write_dmarc(self, connection: AsyncConnection, rows: Sequence[DmarcRow]) -> None:
-        """Write what reports to domain owners are made of."""
+    async def write_dmarc(self, connection: AsyncConnection, rows: Sequence[SeenRow]) -> None:
+        """Write what DMARC reports to domain owners are made of."""
         await _many(connection, self._dmarc, rows)
+
+    async def write_tls(self, connection: AsyncConnection, rows: Sequence[SeenRow]) -> None:
+        """Write what reports on TLS to domain owners are made of."""
+        await _many(connection, self._tls, rows)
+
+    async def write_hops(self, connection: AsyncConnection, rows: Sequence[HopRow], now: float) -> None:
+        """Write how hops are, and forget those of which nobody has told for long. now: Unix seconds."""
+        # In one order, so that two recorders never wait for each other in a circle.
+        await _many(connection, self._hops, sorted(rows, key=lambda row: (row[0], row[1], row[5])))
+        if rows:
+            await connection.execute(delete(hops).where(hops.c.at < now - HOP_KEPT_S))
 
     async def write_unreadable(self, connection: AsyncConnection, row: Row) -> None:
         """Write what has no other place. row: digest, queue, cause, headers, body, stored_at."""
@@ -90,8 +104,19 @@ def _merge(statement: Insert) -> Insert:
             "last_seen": case((new.last_seen > old.last_seen, new.last_seen), else_=old.last_seen),
             "state": case((later, new.state), else_=old.state),
             "state_at": case((later, new.state_at), else_=old.state_at),
+            # What is waited for belongs to the state, also where that is nothing.
+            **{name: case((later, new[name]), else_=old[name]) for name in ("hop", "not_before", "waits_for")},
             **{name: func.coalesce(new[name], old[name]) for name in known},
         },
+    )
+
+
+def _latest_of_hop(statement: Insert) -> Insert:
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["hop", "host"],
+        set_={name: new[name] for name in ("state", "cause", "until", "at")},
+        where=new.at >= hops.c.at,
     )
 
 

@@ -1,37 +1,57 @@
 """One message from the queue to its acknowledgement (I/O).
 
-Owns: the order of things: read, wait for its time, split by hop, take a place at the hop, attempt, settle, acknowledge.
-Input: messages of `gatepost.delivery`. Output: the message at its hop, or published anew to where it waits or is kept.
+Owns: the order of things: read, obey orders, wait for its time, complete and expand it once, split by hop, take a place
+at a hop, attempt, go to the next hop where one cannot be reached, settle, acknowledge.
+Input: messages of `gatepost.delivery` and `gatepost.delivery.again`. Output: the message at its hop, or published anew
+to where it waits or is kept.
 On failure: nothing is acknowledged before what follows from it is confirmed; an error hands the message back.
 """
 
 import asyncio
+import datetime as dt
+import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from services.delivery import metrics
-from services.delivery.courier import Courier
-from services.delivery.gate import SHORTEST_PARK_S, Busy
-from services.delivery.hops import Hops, HopState
-from services.delivery.outcome import Attempt, same_for_all
-from services.delivery.plan import plan_after
-from services.delivery.ports import Delivered
+from services.delivery.courier import Courier, Errand
+from services.delivery.first import Beginner, Begun
+from services.delivery.gate import Busy
+from services.delivery.hops import Hops
+from services.delivery.interface import warm_asks
+from services.delivery.outcome import Attempt, Status, same_for_all
+from services.delivery.plan import plan_after, plan_waiting
+from services.delivery.ports import Delivered, OrdersPort, SourcesPort
 from services.delivery.retry import early_by_s
-from services.delivery.route import Part, split
+from services.delivery.route import Hop, Part, hop_of, in_turn, split
+from services.delivery.ruling import Ruling, bounce_reply, ordered_facts
 from services.delivery.settle import Settlement
+from services.delivery.traffic.manner import manner_of
 from services.delivery.unacked import Achieved, Unacked
-from shared.broker.ports import EventsPort, PolicyPort
+from shared.broker.ports import EventsPort, VersionedPolicyPort
 from shared.envelope import Envelope
 from shared.event import EventKind
+from shared.order import OrderKind
 from shared.policy import Policy
-from shared.reply import Reply
 from shared.wire import WireError, read_envelope
 
 _log = structlog.get_logger()
+# An administrator's order ends it within a minute where few wait.
+_SUSPENDED_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A message under way, and by which policy. terms: names the policy's version, for kept sessions."""
+
+    envelope: Envelope
+    message: bytes
+    policy: Policy
+    terms: int
 
 
 class DeliveryConsumer:
@@ -43,14 +63,20 @@ class DeliveryConsumer:
         courier: Courier,
         hops: Hops,
         settlement: Settlement,
+        beginner: Beginner,
+        sources: SourcesPort,
+        orders: OrdersPort,
         events: EventsPort,
-        in_force: PolicyPort,
+        in_force: VersionedPolicyPort,
         memory_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._courier = courier
         self._hops = hops
         self._settlement = settlement
+        self._beginner = beginner
+        self._sources = sources
+        self._orders = orders
         self._events = events
         self._in_force = in_force
         self._memory_bytes = memory_bytes
@@ -82,91 +108,136 @@ class DeliveryConsumer:
         self._under_way[envelope.id] = task
         self._held_bytes += len(delivery.body)
         try:
-            await self._see_through(delivery, envelope, self._in_force.policy)
+            work = _Work(envelope, delivery.body, self._in_force.policy, self._in_force.version)
+            await self._see_through(work, redelivered=delivery.redelivered)
         finally:
             self._held_bytes -= len(delivery.body)
             del self._under_way[envelope.id]
         if delivery.stale:
             self._unacked.remember(envelope.id, None)
 
-    async def _see_through(self, delivery: Delivered, envelope: Envelope, policy: Policy) -> None:
-        achieved = self._unacked.recall(envelope.id, redelivered=delivery.redelivered)
+    async def _see_through(self, work: _Work, *, redelivered: bool) -> None:
+        envelope, policy = work.envelope, work.policy
+        achieved = self._unacked.recall(envelope.id, redelivered=redelivered)
         if achieved is not None:
-            await self._finish(delivery, envelope, achieved, policy)
+            await self._finish(work, achieved)
+            return
+        hop = hop_of(envelope.recipients[0].domain, policy)
+        ruling = self._orders.ruling(envelope, hop.key, self._clock())
+        if ruling.apart:
+            await self._settlement.divide(
+                envelope, work.message, [envelope.with_recipients(group) for group in ruling.apart]
+            )
+            return
+        if ruling.ends is not None:
+            await self._end(work, hop, ruling)
             return
         early_s = early_by_s(envelope.retry.not_before, self._clock())
-        if early_s:
-            await self._settlement.park(envelope, delivery.body, early_s)
+        if early_s and ruling.retry is None:
+            await self._settlement.park(envelope, work.message, early_s)
             return
-        parts = split(envelope.recipients, policy)
-        if len(parts) > 1:
-            await self._settlement.split(envelope, delivery.body, parts)
-            return
-        try:
-            self._check_memory(delivery)
-            state = await self._hops.enter(parts[0].hop.key, policy.delivery.connections_per_hop)
-        except Busy as busy:
-            await self._wait_elsewhere(delivery, envelope, parts[0], policy, busy)
-            return
-        attempt = await self._attempt(delivery, envelope, parts[0], state, policy)
-        await self._settle(delivery, envelope, attempt, parts[0], policy)
+        if not envelope.expanded:
+            begun = await self._beginner.begin(envelope, work.message, policy)
+            if begun is None:
+                return
+            work = _begun(work, begun)
+        await self._on_its_way(work, ruling)
 
-    async def _finish(self, delivery: Delivered, envelope: Envelope, achieved: Achieved, policy: Policy) -> None:
+    async def _on_its_way(self, work: _Work, ruling: Ruling) -> None:
+        parts = split(work.envelope.recipients, work.policy, ruling.to)
+        if len(parts) > 1:
+            await self._settlement.split(work.envelope, work.message, parts)
+            return
+        part = parts[0]
+        if ruling.suspended is not None:
+            busy = Busy(f"suspended: {ruling.suspended.why} ({ruling.suspended.who})", _SUSPENDED_S)
+            await self._wait_elsewhere(work, part.hop, busy)
+            return
+        if ruling.retry is not None:
+            self._events.tell(work.envelope.id, EventKind.ORDERED, **ordered_facts(ruling.retry, work.envelope))
+        await self._try(work, part)
+
+    async def _try(self, work: _Work, part: Part) -> None:
+        """Try the hops in turn until one has something to say of the message."""
+        hops = in_turn(part.choices, random.random)
+        busy: tuple[Busy, Hop] | None = None
+        attempted: tuple[Attempt, Hop] | None = None
+        for hop in hops:
+            try:
+                self._check_memory(work.message)
+                attempt = await self._attempt(work, hop)
+            except Busy as error:
+                busy = (error, hop) if busy is None or error.wait_s < busy[0].wait_s else busy
+                continue
+            attempted = attempt, hop
+            if not _is_elsewhere(attempt):
+                break
+        if attempted is not None:
+            await self._settle(work, *attempted)
+        elif busy is not None:
+            await self._wait_elsewhere(work, busy[1], busy[0])
+
+    async def _finish(self, work: _Work, achieved: Achieved) -> None:
         """Do what was left undone of a message whose attempt is over."""
         metrics.REPEATED_ACKS.inc()
-        if achieved.attempt is not None:
-            part = split(envelope.recipients, policy)[0]
-            await self._settle(delivery, envelope, achieved.attempt, part, policy)
+        if achieved.attempt is not None and achieved.envelope is not None:
+            message = self._beginner.message_of(work.envelope, work.message, work.policy)
+            done = _Work(achieved.envelope, message, work.policy, work.terms)
+            hop = hop_of(achieved.envelope.recipients[0].domain, work.policy)
+            await self._settle(done, achieved.attempt, hop)
 
-    def _check_memory(self, delivery: Delivered) -> None:
+    async def _end(self, work: _Work, hop: Hop, ruling: Ruling) -> None:
+        """Give a message up because an administrator says so."""
+        order = ruling.ends
+        assert order is not None
+        self._events.tell(work.envelope.id, EventKind.ORDERED, **ordered_facts(order, work.envelope))
+        metrics.ORDERED.labels(order.kind.value).inc()
+        if order.kind is OrderKind.BOUNCE:
+            attempt = Attempt(same_for_all(work.envelope.recipients, bounce_reply(order)))
+            await self._settle(work, attempt, hop)
+
+    def _check_memory(self, message: bytes) -> None:
         # The broker's prefetch counts messages, not octets. A message alone is taken, however large.
-        if self._held_bytes > max(self._memory_bytes, len(delivery.body)):
-            raise Busy("waiting for memory", SHORTEST_PARK_S)
+        if self._held_bytes > max(self._memory_bytes, len(message)):
+            raise Busy("waiting for memory")
 
-    async def _attempt(
-        self, delivery: Delivered, envelope: Envelope, part: Part, state: HopState, policy: Policy
-    ) -> Attempt:
+    async def _attempt(self, work: _Work, hop: Hop) -> Attempt:
+        """Attempt a hop. Raises Busy."""
+        envelope, rules = work.envelope, hop.rules(work.policy)
+        sources = self._sources(work.policy, envelope.sender, rules, envelope.id)
+        caps = warm_asks(sources, hop.key, dt.datetime.fromtimestamp(self._clock(), dt.UTC).date())
+        state = await self._hops.enter(hop.key, rules, caps)
         begun = time.monotonic()
-        failed: str | None = "given up"
         try:
-            attempt = await self._courier.attempt(part.hop, envelope, delivery.body, state, policy.delivery)
-            failed = attempt.hop_failed
-        finally:
-            took_s = time.monotonic() - begun
-            state.gate.leave(policy.delivery.connections_per_hop, took_s, failed)
-        self._tell_attempt(envelope, attempt, part.hop.key, took_s)
+            errand = Errand(hop, envelope, work.message, state, rules, sources, work.terms)
+            attempt = await self._courier.attempt(errand)
+        except BaseException:
+            # Busy, or given up: nothing was learned of the hop.
+            state.gate.withdraw()
+            raise
+        took_s = time.monotonic() - begun
+        state.gate.leave(took_s, manner_of(attempt))
+        self._tell_attempt(envelope, attempt, hop.key, took_s)
         return attempt
 
-    async def _settle(
-        self, delivery: Delivered, envelope: Envelope, attempt: Attempt, part: Part, policy: Policy
-    ) -> None:
-        plan = plan_after(envelope, attempt, policy.retry, self._clock())
+    async def _settle(self, work: _Work, attempt: Attempt, hop: Hop) -> None:
+        rules = hop.retry_rules(work.policy)
+        plan = plan_after(work.envelope, attempt, rules, self._clock())
         try:
-            await self._settlement.carry_out(plan, envelope, delivery.body, part.hop.key, policy.retry)
+            await self._settlement.carry_out(plan, work.envelope, work.message, hop.key, rules)
         except Exception:
             # What is delivered stays so: when the message comes again, only the rest is done.
-            self._unacked.remember(envelope.id, attempt)
+            self._unacked.remember(work.envelope.id, attempt, work.envelope)
             raise
 
-    async def _wait_elsewhere(
-        self, delivery: Delivered, envelope: Envelope, part: Part, policy: Policy, busy: Busy
-    ) -> None:
+    async def _wait_elsewhere(self, work: _Work, hop: Hop, busy: Busy) -> None:
         """Send a message for a hop that cannot take it now to the ladder; that is no attempt, but its life runs on."""
-        if self._clock() - envelope.received_at >= policy.retry.lifetime_s:
-            reply = Reply(451, "4.4.7", f"The next hop could not be reached in time; {busy}")
-            attempt = Attempt(same_for_all(envelope.recipients, reply))
-            await self._settle(delivery, envelope, attempt, part, policy)
-            return
         reason = str(busy)
         metrics.PARKED.labels(reason.partition(":")[0]).inc()
-        waiting = replace(envelope, retry=replace(envelope.retry, last_reply=reason[:500]))
-        await self._settlement.park(waiting, delivery.body, busy.wait_s)
-        # Told once per reason: a message may come by many times.
-        if envelope.retry.last_reply != waiting.retry.last_reply:
-            not_before = self._clock() + busy.wait_s
-            self._events.tell(
-                envelope.id, EventKind.RETRY, attempts=envelope.retry.attempts, not_before=not_before, reason=reason
-            )
+        wait_s = self._hops.away_s(hop.key, busy)
+        rules = hop.retry_rules(work.policy)
+        plan = plan_waiting(work.envelope, reason, wait_s, rules, self._clock())
+        await self._settlement.carry_out(plan, work.envelope, work.message, hop.key, rules)
 
     def _tell_attempt(self, envelope: Envelope, attempt: Attempt, hop: str, took_s: float) -> None:
         metrics.ATTEMPT_SECONDS.observe(took_s)
@@ -188,4 +259,17 @@ class DeliveryConsumer:
             tls=attempt.tls,
             outcomes=outcomes,
             took_ms=round(took_s * 1000, 1),
+            source=attempt.source,
+            security=attempt.security,
         )
+
+
+def _begun(work: _Work, begun: Begun) -> _Work:
+    return _Work(begun.envelope, begun.message, work.policy, work.terms)
+
+
+def _is_elsewhere(attempt: Attempt) -> bool:
+    """Whether another hop may be tried at once: this one could not be reached, and knows nothing of the message."""
+    return attempt.hop_failed is not None and all(
+        outcome.status is Status.DEFERRED and not outcome.remote for outcome in attempt.outcomes
+    )

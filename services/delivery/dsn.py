@@ -3,15 +3,16 @@
 Input: the envelope and message that it is about, the outcomes to report, our name, a fresh id, the time.
 Output: a new message and its envelope: null sender, proved by being our own, `parent` = the message it is about.
 Standards: RFC 3464 (form), RFC 6522 (multipart/report), RFC 3461 §6 (envelope, ENVID, ORCPT, RET), RFC 6533 (UTF-8),
-RFC 3834 (Auto-Submitted). Lines end in CRLF, and nothing from outside can begin a field or a part.
+RFC 8689 §5 (REQUIRETLS), RFC 3834 (Auto-Submitted).
+Lines end in CRLF, and nothing from outside can begin a field or a part.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from services.delivery.dsn_text import SUBJECTS, explanation
+from services.delivery.dsn_address import decode_xtext, field_text, original_recipient, utf8_address
+from services.delivery.dsn_text import SUBJECTS, Told, explanation, host_of, subject_of
 from services.delivery.outcome import Outcome, enhanced_of
 from services.delivery.plan import Action, Notice
 from shared.envelope import Body, Client, Direction, Envelope, Notify, Proof, Recipient, Ret
@@ -19,8 +20,6 @@ from shared.envelope import Body, Client, Direction, Envelope, Notify, Proof, Re
 # Without RET, a short message comes back whole, which people like; RFC 3461 §4.3 leaves that to us.
 FULL_UNASKED_BYTES = 50_000
 _FOLD_AT = 76
-_XCHAR = re.compile(r"\+([0-9A-F]{2})")
-_NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +38,12 @@ def write_dsn(
     original, original_type = _original(notice, envelope, message)
     addresses = [envelope.sender, *(outcome.recipient.address for outcome in notice.outcomes)]
     # RFC 6533 §3: the internationalized forms only where something in it is not ASCII; any reader takes the others.
-    in_utf8 = not all(map(str.isascii, addresses)) or not _header(original).isascii()
+    # Only to those who speak them, too: an alias may lead from a plain address to one that is not.
+    speaks = envelope.smtputf8 or not envelope.sender.isascii()
+    in_utf8 = speaks and (not all(map(str.isascii, addresses)) or not _header(original).isascii())
     boundary = f"=_{new_id}"
-    text = explanation(notice.action, envelope, notice.outcomes, reporter.our_name, _until(envelope, reporter))
+    told = Told(envelope.id, subject_of(_header(message)), _date(envelope.received_at), reporter.lifetime_s)
+    text = explanation(notice, told, reporter.our_name)
     status = _status(notice, envelope, reporter, in_utf8=in_utf8)
     parts = (
         ("text/plain; charset=utf-8", text.encode("utf-8", "replace")),
@@ -52,11 +54,6 @@ def write_dsn(
     head = _head(notice, envelope, reporter, new_id, boundary, ascii_only=body.isascii())
     dsn = head + body
     return _envelope(envelope, reporter, new_id, dsn, in_utf8=in_utf8), dsn
-
-
-def decode_xtext(text: str) -> str:
-    """Return what ENVID or ORCPT means (RFC 3461 §4, xtext), with nothing in it that could break a field."""
-    return _field_text(_XCHAR.sub(lambda match: chr(int(match[1], 16)), text))
 
 
 def _envelope(about: Envelope, reporter: Reporter, new_id: str, dsn: bytes, *, in_utf8: bool) -> Envelope:
@@ -83,7 +80,7 @@ def _head(
     fields = (
         ("Date", _date(reporter.now)),
         ("From", f"Mail gateway <MAILER-DAEMON@{reporter.our_name}>"),
-        ("To", f"<{_field_text(about.sender)}>"),
+        ("To", f"<{field_text(about.sender)}>"),
         ("Subject", SUBJECTS[notice.action]),
         ("Message-ID", f"<{new_id}@{reporter.our_name}>"),
         # RFC 3834 §5.2: so that no vacation program answers.
@@ -98,7 +95,9 @@ def _head(
 def _status(notice: Notice, about: Envelope, reporter: Reporter, *, in_utf8: bool) -> bytes:
     # RFC 3464 §2.2: per message, then a group per recipient, each after an empty line.
     groups = [_fields(_message_fields(about, reporter))]
-    groups += [_fields(_recipient_fields(notice.action, outcome, about, reporter)) for outcome in notice.outcomes]
+    groups += [
+        _fields(_recipient_fields(notice, outcome, about, reporter, in_utf8=in_utf8)) for outcome in notice.outcomes
+    ]
     return "\r\n".join(groups).encode("utf-8" if in_utf8 else "ascii", "replace")
 
 
@@ -110,30 +109,39 @@ def _message_fields(about: Envelope, reporter: Reporter) -> list[tuple[str, str]
     return [*fields, ("Arrival-Date", _date(about.received_at))]
 
 
-def _recipient_fields(action: Action, outcome: Outcome, about: Envelope, reporter: Reporter) -> list[tuple[str, str]]:
+def _recipient_fields(
+    notice: Notice, outcome: Outcome, about: Envelope, reporter: Reporter, *, in_utf8: bool
+) -> list[tuple[str, str]]:
     recipient = outcome.recipient
     fields = []
     if recipient.orcpt:
-        kind, _, address = recipient.orcpt.partition(";")
-        fields.append(("Original-Recipient", f"{_field_text(kind)}; {decode_xtext(address)}"))
-    # RFC 6533 §3: the address type utf-8 for what is not ASCII.
-    kind = "rfc822" if recipient.address.isascii() else "utf-8"
-    fields.append(("Final-Recipient", f"{kind}; {_field_text(recipient.address)}"))
-    fields += [("Action", action.value), ("Status", enhanced_of(outcome))]
+        # RFC 3464 §2.3.1: only where the sender gave it; so it stays when an alias has led elsewhere.
+        fields.append(("Original-Recipient", original_recipient(recipient.orcpt, in_utf8=in_utf8)))
+    if recipient.address.isascii():
+        fields.append(("Final-Recipient", f"rfc822; {field_text(recipient.address)}"))
+    else:
+        # RFC 6533 §3: the address type utf-8 for what is not ASCII.
+        fields.append(("Final-Recipient", f"utf-8; {utf8_address(recipient.address, in_utf8=in_utf8)}"))
+    fields += [("Action", notice.action.value), ("Status", enhanced_of(outcome))]
+    host = host_of(notice.peer)
+    if outcome.remote and host:
+        # RFC 3464 §2.3.5: the server that said it.
+        fields.append(("Remote-MTA", f"dns; {host}"))
     if outcome.remote:
         # RFC 3464 §2.3.6: only what the remote server said, and never our own words.
         fields.append(("Diagnostic-Code", f"smtp; {outcome.reply}"))
     fields.append(("Last-Attempt-Date", _date(reporter.now)))
     fields.append(("Final-Log-ID", about.id))
-    if action is Action.DELAYED:
-        fields.append(("Will-Retry-Until", _until(about, reporter)))
+    if notice.action is Action.DELAYED:
+        fields.append(("Will-Retry-Until", _date(about.received_at + reporter.lifetime_s)))
     return fields
 
 
 def _original(notice: Notice, about: Envelope, message: bytes) -> tuple[bytes, str]:
     # RFC 3461 §6.2: RET concerns failures alone; other reports carry the header.
     full = about.ret is Ret.FULL or (about.ret is None and len(message) <= FULL_UNASKED_BYTES)
-    if notice.action is Action.FAILED and full:
+    # RFC 8689 §5: of a message with REQUIRETLS only the header, whatever RET says.
+    if notice.action is Action.FAILED and full and not about.requiretls:
         return message, "message"
     return _header(message), "headers"
 
@@ -156,7 +164,7 @@ def _part(boundary: str, kind: str, content: bytes) -> bytes:
 
 
 def _fields(fields: list[tuple[str, str]]) -> str:
-    return "".join(_folded(f"{name}: {_field_text(value)}") + "\r\n" for name, value in fields)
+    return "".join(_folded(f"{name}: {field_text(value)}") + "\r\n" for name, value in fields)
 
 
 def _folded(line: str) -> str:
@@ -169,14 +177,6 @@ def _folded(line: str) -> str:
             current = ""
         current = f"{current} {word}"
     return "\r\n".join([*lines, current])
-
-
-def _field_text(text: str) -> str:
-    return " ".join(_NOT_PRINTABLE.sub(" ", text).split())
-
-
-def _until(about: Envelope, reporter: Reporter) -> str:
-    return _date(about.received_at + reporter.lifetime_s)
 
 
 def _date(unix_s: float) -> str:

@@ -1,52 +1,170 @@
 """The hops that this process knows: the gate, the kept sessions and the probes of each (I/O through its pools).
 
-Owns: the bound over all hops: those that have not proved themselves may hold half of the stage's messages at most, if
-slow ones hold that much already; and forgetting hops of which nothing needs to be known.
+Owns: what a message passes before it goes to a hop: an administrator's order to send nothing there, the bound over all
+hops (those that have not proved themselves may hold half of the stage's messages at most, if slow ones hold that much
+already), a place at the gate, and the hop's rate over all processes. How long what is sent away stays away. Telling how
+hops are; and forgetting those of which nothing needs to be known.
+Bounds: 5,000 hops; beyond, the counts and the health of those that were not used for longest are forgotten.
 On failure: `Busy`, as of the gate.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Sequence
 
+from services.delivery import metrics
 from services.delivery.client.pool import Pool
-from services.delivery.gate import SHORTEST_PARK_S, Busy, Gate
+from services.delivery.gate import Gate
 from services.delivery.probing import Probing
+from services.delivery.traffic.busy import PACE_PER_S, Busy, busy_by
+from services.delivery.traffic.calendar import Calendar
+from services.delivery.traffic.seats import Seats
+from shared.broker.topology import DELIVERY_RUNGS_S
+from shared.hop_state import HopStatus
+from shared.policy import DeliveryRules
+from shared.state.memory import MemoryState
+from shared.state.port import Ask, State
 
 _KNOWN_LIMIT = 5000
+# How many of those that wait come by in a second, of all hops together.
+_PACE_OF_ALL_PER_S = 4 * PACE_PER_S
+_SETTLE_EVERY_S = 10.0
+# An order to resume is seen within a minute where few wait.
+_SUSPENDED_S = 60.0
+
+# Called with the hop's key, how it is, why, and until when at least (Unix seconds; None: not known).
+OnChange = Callable[[str, HopStatus, str, float | None], None]
 
 
-@dataclass(slots=True)
+def _nobody(hop: str, status: HopStatus, cause: str, until: float | None) -> None:
+    """Tell nobody."""
+
+
+def _none(key: str) -> str | None:
+    """Return why nothing goes to a hop by an administrator's order: no hop is suspended."""
+    del key
+    return None
+
+
 class HopState:
     """What is kept of one hop."""
 
-    gate: Gate
-    pool: Pool = field(default_factory=Pool)
-    probing: Probing = field(default_factory=Probing)
+    __slots__ = ("_on_status", "calendar", "gate", "key", "pool", "probing", "seats", "status", "suspended")
+
+    def __init__(
+        self,
+        key: str,
+        clock: Callable[[], float],
+        state: State,
+        on_status: Callable[["HopState", HopStatus, str, float | None], None],
+    ) -> None:
+        self.key = key
+        self._on_status = on_status
+        self.gate = Gate(clock, self._tell)
+        self.seats = Seats(key, state)
+        self.pool = Pool(self.seats)
+        self.probing = Probing(self.seats)
+        self.calendar = Calendar(DELIVERY_RUNGS_S)
+        self.status = HopStatus.OPEN
+        self.suspended: str | None = None
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing of it is open or under way."""
+        return not self.gate.busy and not self.seats.taken and self.probing.is_idle
+
+    def suspend(self, reason: str | None) -> None:
+        """Note why an administrator lets nothing go there, or that one does again."""
+        if reason == self.suspended:
+            return
+        self.suspended = reason
+        if reason is not None:
+            self._on_status(self, HopStatus.SUSPENDED, reason, None)
+        else:
+            self._tell(self.gate.status, self.gate.cause, self.gate.left_s)
+
+    def _tell(self, status: HopStatus, cause: str, for_s: float | None) -> None:
+        if self.suspended is None:
+            self._on_status(self, status, cause, for_s)
 
 
 class Hops:
-    """All of them, by key. prefetch: how many messages the stage holds at a time."""
+    """All of them, by key. prefetch: how many messages the stage holds at a time. on_change: told how hops become."""
 
-    def __init__(self, clock: Callable[[], float], prefetch: int) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        prefetch: int,
+        state: State | None = None,
+        on_change: OnChange = _nobody,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._clock = clock
         self._prefetch = prefetch
+        self._state = MemoryState(clock) if state is None else state
+        self._on_change = on_change
+        self._wall = wall
+        # The one used last stands last.
         self._states: dict[str, HopState] = {}
+        self._everybody = Calendar(DELIVERY_RUNGS_S)
+        self._settled_at = clock()
+        self._not_open: dict[str, HopState] = {}
+        self.suspended: Callable[[str], str | None] = _none
 
-    async def enter(self, key: str, places: int) -> HopState:
-        """Take a place at a hop. Raises Busy. The caller gives it back by `state.gate.leave`."""
+    async def enter(self, key: str, rules: DeliveryRules, caps: Sequence[Ask] = ()) -> HopState:
+        """Take a place at a hop. Raises Busy. The caller gives it back by `state.gate.leave` or `withdraw`.
+
+        caps: what else is counted for the message, such as the schedule of a new address. What is refused by one of
+        them, or by the hop's rate, counts for none.
+        """
         state = self.state_of(key)
-        if not state.gate.is_proven and state.gate.busy and self._held_by_slow() * 2 >= self._prefetch:
-            raise Busy("waiting: slow hops hold half of what is under way", SHORTEST_PARK_S)
-        await state.gate.enter(places)
+        if self._not_open:
+            self._settle(self._clock())
+        self.refuse_suspended(state)
+        gate = state.gate
+        if not gate.is_proven and gate.busy and self._held_by_slow() * 2 >= self._prefetch:
+            raise Busy("waiting: slow hops hold half of what is under way")
+        await gate.enter(rules.connections_per_hop)
+        if rules.rate is not None or caps:
+            await self._count(state, rules, caps)
         return state
+
+    def refuse_suspended(self, state: HopState) -> None:
+        """Raise Busy if an administrator lets nothing go to a hop."""
+        reason = self.suspended(state.key)
+        if reason is not None or state.suspended is not None:
+            state.suspend(reason)
+        if reason is not None:
+            raise Busy(f"suspended: {reason}", _SUSPENDED_S)
+
+    def away_s(self, key: str, busy: Busy) -> float:
+        """Return how long a message that cannot go to a hop stays away, and count it among those that wait for the hop.
+
+        It is a rung of the ladder, so that what is counted is when the message comes by again.
+        """
+        state = self.state_of(key)
+        now = self._clock()
+        rung_s = state.calendar.choose(now, busy.wait_s, busy.pace, self._everybody, _PACE_OF_ALL_PER_S)
+        state.calendar.add(now, rung_s)
+        self._everybody.add(now, rung_s)
+        state.gate.note_parked(state.calendar.waiting(now))
+        metrics.WAITING.set(self._everybody.waiting(now))
+        self._settle(now)
+        return float(rung_s)
 
     def state_of(self, key: str) -> HopState:
         """Return what is kept of a hop."""
-        state = self._states.get(key)
+        state = self._states.pop(key, None)
         if state is None:
-            self._forget_idle()
-            state = self._states[key] = HopState(Gate(self._clock))
+            self._forget()
+            state = HopState(key, self._clock, self._state, self._changed)
+            metrics.HOPS.labels(state.status.value).inc()
+        self._states[key] = state
         return state
+
+    def waiting(self, key: str) -> int:
+        """Return how many messages this process has sent to wait for a hop, whose time has not come."""
+        state = self._states.get(key)
+        return state.calendar.waiting(self._clock()) if state is not None else 0
 
     def close(self) -> None:
         """Say good-bye to all hops."""
@@ -54,16 +172,51 @@ class Hops:
             state.pool.close()
             state.probing.pool.close()
 
+    async def _count(self, state: HopState, rules: DeliveryRules, caps: Sequence[Ask]) -> None:
+        try:
+            asks = list(caps)
+            if rules.rate is not None:
+                asks.append(Ask(f"delivery:rate:{state.key}", rules.rate))
+            refused = await self._state.take(asks)
+            if refused is not None:
+                raise busy_by(refused.rate)
+        except BaseException:
+            state.gate.withdraw()
+            raise
+
     def _held_by_slow(self) -> int:
         return sum(state.gate.busy for state in self._states.values() if state.gate.is_stalled)
 
-    def _forget_idle(self) -> None:
+    def _changed(self, state: HopState, status: HopStatus, cause: str, for_s: float | None) -> None:
+        metrics.HOPS.labels(state.status.value).dec()
+        metrics.HOPS.labels(status.value).inc()
+        state.status = status
+        if status is HopStatus.OPEN:
+            self._not_open.pop(state.key, None)
+        else:
+            self._not_open[state.key] = state
+        self._on_change(state.key, status, cause, None if for_s is None else self._wall() + for_s)
+
+    def _settle(self, now: float) -> None:
+        """Look, now and then, whether what was not open is so again without a message that said so."""
+        if now - self._settled_at < _SETTLE_EVERY_S:
+            return
+        self._settled_at = now
+        for state in list(self._not_open.values()):
+            if state.suspended is not None:
+                state.suspend(self.suspended(state.key))
+            else:
+                state.gate.settle(state.calendar.waiting(now))
+
+    def _forget(self) -> None:
         if len(self._states) < _KNOWN_LIMIT:
             return
-        idle = [
-            key
-            for key, state in self._states.items()
-            if state.gate.is_idle and not len(state.pool) and state.probing.is_idle
-        ]
-        for key in idle:
-            del self._states[key]
+        now = self._clock()
+        unused = [state for state in self._states.values() if state.is_unused]
+        idle = [state for state in unused if state.gate.is_idle and not state.calendar.waiting(now)]
+        # Where all have something to tell, those not used for longest tell it no more.
+        for state in idle or unused[: _KNOWN_LIMIT // 10 + 1]:
+            if state.status is not HopStatus.OPEN:
+                self._changed(state, HopStatus.OPEN, "nothing is known of it any more", None)
+            metrics.HOPS.labels(state.status.value).dec()
+            del self._states[state.key]

@@ -35,6 +35,7 @@ class Outcome:
 class Attempt:
     """One attempt at one hop. peer: who answered, empty if nobody did. relays_dsn: the hop reports successes itself.
 
+    source: our address there, where the policy chose it. security: what the session's TLS is worth, in one word.
     final: a mailbox took it, and not one more relay. hop_failed: why the hop itself is to be left alone, if it is.
     """
 
@@ -44,6 +45,8 @@ class Attempt:
     relays_dsn: bool = False
     final: bool = False
     hop_failed: str | None = None
+    source: str = ""
+    security: str = ""
 
 
 def status_of(reply: Reply) -> Status:

@@ -1,7 +1,9 @@
 """What is to be done after an attempt (PURE): which recipients are tried again, reported to the sender, or quarantined.
 
-Input: envelope, outcomes, the policy's retry rules, the time. Output: `Plan`, which settle.py carries out.
+Input: envelope, outcomes, the retry rules of the hop, the time. Output: `Plan`, which settle.py carries out.
 Standards: RFC 5321 §4.5.4.1 and §6.1 (no notice about a notice), RFC 3461 §4.1, §5.2 (which DSNs), RFC 3834.
+Recipients that are put off for different reasons stay together, and are tried together when the first of them may be:
+a message of its own for each would cost an id, a copy in the queue and a transaction, where one of each will do.
 Decided in DESIGN §4: a DSN of any kind goes to proved senders alone; what can be delivered to nobody otherwise goes to
 quarantine, so that nothing is lost.
 """
@@ -10,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from services.delivery.outcome import Attempt, Outcome, Status
-from services.delivery.retry import next_delay_s
-from shared.envelope import Envelope, Notify
+from services.delivery.classify import FailureClass, failure_class
+from services.delivery.outcome import Attempt, Outcome, Status, enhanced_of, same_for_all
+from services.delivery.retry import ladder, next_delay_s, rung
+from shared.envelope import Envelope, Notify, Recipient
 from shared.policy import RetryRules
+from shared.reply import Reply
 
 
 class Action(StrEnum):
@@ -23,6 +27,7 @@ class Action(StrEnum):
     DELAYED = "delayed"
     DELIVERED = "delivered"
     RELAYED = "relayed"
+    EXPANDED = "expanded"
 
 
 class Withheld(StrEnum):
@@ -35,26 +40,39 @@ class Withheld(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A DSN to write."""
+    """A DSN to write. peer: the host that said the replies, where one did."""
 
     action: Action
     outcomes: tuple[Outcome, ...]
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """retry: the envelope to try again with, after delay_s. withheld: why failures are not reported, None if they are.
+    """retry: the envelope to try again with, after delay_s, at not_before (Unix seconds).
 
-    quarantined: the failed recipients whose copy is kept there.
+    failure: why it is put off, None where there was no attempt. withheld: why failures are not reported, None if they
+    are. quarantined: the failed recipients whose copy is kept there.
     """
 
     delivered: tuple[Outcome, ...] = ()
     failed: tuple[Outcome, ...] = ()
     retry: Envelope | None = None
     delay_s: float = 0.0
+    not_before: float = 0.0
+    failure: FailureClass | None = None
     notices: tuple[Notice, ...] = ()
     quarantined: tuple[Outcome, ...] = ()
     withheld: Withheld | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """When a recipient may be tried again: after delay_s, its failures of this class being so many in a row."""
+
+    delay_s: float
+    failure: FailureClass
+    failures: int
 
 
 def plan_after(envelope: Envelope, attempt: Attempt, rules: RetryRules, now: float) -> Plan:
@@ -62,17 +80,47 @@ def plan_after(envelope: Envelope, attempt: Attempt, rules: RetryRules, now: flo
     deferred = _with(attempt.outcomes, Status.DEFERRED)
     failed = _with(attempt.outcomes, Status.FAILED)
     delivered = _with(attempt.outcomes, Status.DELIVERED)
-    delay_s = next_delay_s(envelope.retry.attempts + 1, now - envelope.received_at, rules) if deferred else None
-    if deferred and delay_s is None:
-        # RFC 5321 §4.5.4.1: given up. The last reply stays the reason.
+    again = _again(envelope, attempt, deferred, rules, now) if deferred else None
+    if deferred and again is None:
+        # RFC 5321 §4.5.4.1: given up, in one report with those refused. The last reply stays the reason.
         failed += tuple(replace(outcome, status=Status.FAILED) for outcome in deferred)
-        deferred = ()
     plan = Plan(delivered=delivered, failed=failed, notices=_success(envelope, attempt, delivered))
     if failed:
-        plan = _after_failure(plan, envelope)
-    if deferred and delay_s is not None:
-        plan = _after_deferral(plan, envelope, deferred, delay_s, rules=rules, now=now)
+        plan = _after_failure(plan, envelope, attempt.peer)
+    if again is not None:
+        plan = _after_deferral(plan, envelope, attempt, deferred, again, rules=rules, now=now)
     return plan
+
+
+def plan_waiting(envelope: Envelope, why: str, wait_s: float, rules: RetryRules, now: float) -> Plan:
+    """Return what follows where a message waits without an attempt: that is none, but its life runs on.
+
+    why: for trace, and for its sender. wait_s: how long. now: Unix seconds.
+    """
+    reply = Reply(451, "4.4.7", f"The next hop could not be reached in time; {why}")
+    if now - envelope.received_at >= rules.lifetime_s:
+        return plan_after(envelope, Attempt(same_for_all(envelope.recipients, reply)), rules, now)
+    late = _late(
+        envelope, same_for_all(envelope.recipients, Reply(451, "4.4.1", f"Not handed over yet; {why}")), rules, now
+    )
+    retry = replace(
+        envelope.retry, last_reply=why[:500], delay_notice_sent=envelope.retry.delay_notice_sent or bool(late)
+    )
+    notices = (Notice(Action.DELAYED, late),) if late else ()
+    return Plan(retry=replace(envelope, retry=retry), delay_s=wait_s, not_before=now + wait_s, notices=notices)
+
+
+def expanded_notice(envelope: Envelope, expanded: Sequence[Recipient]) -> Notice | None:
+    """Return the DSN for recipients that were put into the place of an alias of several, as far as it is asked for.
+
+    expanded: the recipients as the sender gave them. envelope: as it was before.
+    """
+    # RFC 3461 §5.2.7: "expanded", and the new recipients no longer ask for SUCCESS.
+    wanted = tuple(recipient for recipient in expanded if recipient.wants(Notify.SUCCESS))
+    if not wanted or no_dsn(envelope) is not None:
+        return None
+    reply = Reply(250, "2.1.5", "Taken for each address behind this one")
+    return Notice(Action.EXPANDED, same_for_all(wanted, reply))
 
 
 def no_dsn(envelope: Envelope) -> Withheld | None:
@@ -83,31 +131,73 @@ def no_dsn(envelope: Envelope) -> Withheld | None:
     return Withheld.UNPROVED if envelope.proved is None else None
 
 
-def _after_failure(plan: Plan, envelope: Envelope) -> Plan:
+def _again(
+    envelope: Envelope, attempt: Attempt, deferred: Sequence[Outcome], rules: RetryRules, now: float
+) -> _Again | None:
+    """Return when those put off are tried again, or None where their time is over."""
+    choices = []
+    for outcome in deferred:
+        failure = failure_class(outcome, attempt)
+        failures = envelope.retry.failures + 1 if failure.value == envelope.retry.failure else 1
+        steps_s = ladder(failure, enhanced_of(outcome), rules)
+        place = rung(failures, envelope.retry.attempts + 1)
+        delay_s = next_delay_s(place, now - envelope.received_at, steps_s, rules.lifetime_s)
+        if delay_s is None:
+            return None
+        choices.append(_Again(delay_s, failure, failures))
+    # The class noted goes on where it can; or two that differ would begin each other's ladder anew for ever.
+    same = [choice for choice in choices if choice.failures > 1]
+    return min(same or choices, key=lambda choice: choice.delay_s)
+
+
+def _after_failure(plan: Plan, envelope: Envelope, peer: str) -> Plan:
     withheld = no_dsn(envelope)
     if withheld is not None:
         return replace(plan, quarantined=plan.failed, withheld=withheld)
     wanted = _wanting(plan.failed, Notify.FAILURE)
     if not wanted:
         return replace(plan, withheld=Withheld.NOT_WANTED)
-    return replace(plan, notices=(*plan.notices, Notice(Action.FAILED, wanted)))
+    return replace(plan, notices=(*plan.notices, Notice(Action.FAILED, wanted, peer)))
 
 
 def _after_deferral(
-    plan: Plan, envelope: Envelope, deferred: tuple[Outcome, ...], delay_s: float, *, rules: RetryRules, now: float
+    plan: Plan,
+    envelope: Envelope,
+    attempt: Attempt,
+    deferred: tuple[Outcome, ...],
+    again: _Again,
+    *,
+    rules: RetryRules,
+    now: float,
 ) -> Plan:
-    late = now - envelope.received_at >= rules.delay_notice_after_s and not envelope.retry.delay_notice_sent
-    wanted = _wanting(deferred, Notify.DELAY) if late and no_dsn(envelope) is None else ()
+    late = _late(envelope, deferred, rules, now)
     retry = replace(
         envelope.retry,
         attempts=envelope.retry.attempts + 1,
-        not_before=now + delay_s,
+        not_before=now + again.delay_s,
         last_reply=str(deferred[0].reply),
-        delay_notice_sent=envelope.retry.delay_notice_sent or bool(wanted),
+        delay_notice_sent=envelope.retry.delay_notice_sent or bool(late),
+        tried_at=now,
+        failure=again.failure.value,
+        failures=again.failures,
     )
-    again = replace(envelope, recipients=tuple(outcome.recipient for outcome in deferred), retry=retry)
-    notices = (*plan.notices, Notice(Action.DELAYED, wanted)) if wanted else plan.notices
-    return replace(plan, retry=again, delay_s=delay_s, notices=notices)
+    waiting = replace(envelope, recipients=tuple(outcome.recipient for outcome in deferred), retry=retry)
+    notices = (*plan.notices, Notice(Action.DELAYED, late, attempt.peer)) if late else plan.notices
+    return replace(
+        plan,
+        retry=waiting,
+        delay_s=again.delay_s,
+        not_before=retry.not_before,
+        failure=again.failure,
+        notices=notices,
+    )
+
+
+def _late(envelope: Envelope, deferred: tuple[Outcome, ...], rules: RetryRules, now: float) -> tuple[Outcome, ...]:
+    """Return of which recipients the sender is to be told now that they are late; that is done once."""
+    is_due = now - envelope.received_at >= rules.delay_notice_after_s and not envelope.retry.delay_notice_sent
+    # RFC 3461 §5.2.5: a "delayed" DSN only where NOTIFY allows it.
+    return _wanting(deferred, Notify.DELAY) if is_due and no_dsn(envelope) is None else ()
 
 
 def _success(envelope: Envelope, attempt: Attempt, delivered: tuple[Outcome, ...]) -> tuple[Notice, ...]:
@@ -115,7 +205,8 @@ def _success(envelope: Envelope, attempt: Attempt, delivered: tuple[Outcome, ...
     if attempt.relays_dsn or no_dsn(envelope) is not None:
         return ()
     wanted = _wanting(delivered, Notify.SUCCESS)
-    return (Notice(Action.DELIVERED if attempt.final else Action.RELAYED, wanted),) if wanted else ()
+    action = Action.DELIVERED if attempt.final else Action.RELAYED
+    return (Notice(action, wanted, attempt.peer),) if wanted else ()
 
 
 def _wanting(outcomes: Sequence[Outcome], event: Notify) -> tuple[Outcome, ...]:

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from services.delivery.interface import Sources
+from services.delivery.ruling import Ruling
+from shared.envelope import Envelope
+from shared.policy import DeliveryRules, Policy
+
 
 class Delivered(Protocol):
     """A message from the queue."""
@@ -40,3 +45,17 @@ class AnswerPublisher(Protocol):
 
     async def send(self, exchange: str, key: str, body: bytes, *, message_type: str, deadline_s: float) -> None:
         """Send it."""
+
+
+class OrdersPort(Protocol):
+    """The orders of administrators in force."""
+
+    def ruling(self, envelope: Envelope, hop: str, now: float) -> Ruling:
+        """Return what they say of a message. hop: the key of its first next hop by the policy. now: Unix seconds."""
+
+
+class SourcesPort(Protocol):
+    """Whence messages go out."""
+
+    def __call__(self, policy: Policy, sender: str, rules: DeliveryRules, message_id: str) -> Sources:
+        """Return who we are for a message. sender: of its envelope, empty for none. rules: of its hop."""

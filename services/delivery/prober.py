@@ -11,6 +11,7 @@ haste: a hop that is slow for a probe may be quick enough for mail.
 import asyncio
 import contextlib
 import time
+from functools import partial
 
 import structlog
 
@@ -21,10 +22,13 @@ from services.delivery.gate import Busy
 from services.delivery.hops import Hops, HopState
 from services.delivery.judge_probe import Probed, judge_probe, unknown
 from services.delivery.mx import NoHost
+from services.delivery.opener import Wanted
+from services.delivery.ports import SourcesPort
 from services.delivery.probing import TooManyProbes
 from services.delivery.route import Hop
+from services.delivery.traffic.manner import manner_of_connecting
 from shared.dns.answer import DnsTemporary
-from shared.policy import DeliveryRules
+from shared.policy import DeliveryRules, Policy
 from shared.reply import Reply
 from shared.routes import RouteKind
 from shared.wire_verify import VerifyResult
@@ -43,18 +47,25 @@ class _SessionGone(Exception):
 class Prober:
     """Probes hops, through the gates that mail goes through."""
 
-    def __init__(self, courier: Courier, hops: Hops) -> None:
+    def __init__(self, courier: Courier, hops: Hops, sources: SourcesPort) -> None:
         self._courier = courier
         self._hops = hops
+        self._sources = sources
 
-    async def probe(self, hop: Hop, recipient: str, rules: DeliveryRules) -> Probed:
+    async def probe(self, hop: Hop, recipient: str, policy: Policy) -> Probed:
         """Return what the hop says of a recipient."""
         if hop.route.kind is RouteKind.MAILDIR:
             # Delivery makes every mailbox that it is asked for.
             return Probed(VerifyResult.TAKEN)
         try:
             async with asyncio.timeout(PROBE_S):
-                return await self._in_turn(hop, recipient, rules)
+                rules = hop.rules(policy)
+                wanted = Wanted(
+                    rules,
+                    self._sources(policy, "", rules, recipient),
+                    connect_timeout_s=min(_CONNECT_S, rules.connect_timeout_s),
+                )
+                return await self._in_turn(hop, recipient, wanted)
         except TimeoutError:
             return unknown(f"the hop did not answer within {PROBE_S:g} s")
         except (Busy, HopUnreachable, DnsTemporary, WireLost) as error:
@@ -68,36 +79,39 @@ class Prober:
             _log.exception("probe-failed", hop=hop.key)
             return unknown(type(error).__name__)
 
-    async def _in_turn(self, hop: Hop, recipient: str, rules: DeliveryRules) -> Probed:
+    async def _in_turn(self, hop: Hop, recipient: str, wanted: Wanted) -> Probed:
         state = self._hops.state_of(hop.key)
+        self._hops.refuse_suspended(state)
         async with state.probing.place():
-            await state.gate.enter(rules.connections_per_hop, keep_free=1)
+            await state.gate.enter(wanted.rules.connections_per_hop, keep_free=1)
             begun = time.monotonic()
             try:
-                probed = await self._ask(hop, recipient, state, rules)
+                probed = await self._ask(hop, recipient, state, wanted)
             except HopUnreachable as error:
-                state.gate.leave(rules.connections_per_hop, time.monotonic() - begun, str(error))
+                state.gate.leave(time.monotonic() - begun, manner_of_connecting(error.reply, str(error)))
                 raise
             except BaseException:
-                state.gate.withdraw(rules.connections_per_hop)
+                state.gate.withdraw()
                 raise
-            state.gate.leave(rules.connections_per_hop, time.monotonic() - begun)
+            state.gate.leave(time.monotonic() - begun)
             return probed
 
-    async def _ask(self, hop: Hop, recipient: str, state: HopState, rules: DeliveryRules) -> Probed:
+    async def _ask(self, hop: Hop, recipient: str, state: HopState, wanted: Wanted) -> Probed:
+        rules = wanted.rules
         while (kept := state.probing.pool.take()) is not None:
             try:
                 return await self._on(kept, recipient, state, rules)
             except _SessionGone:
                 continue
-        return await self._on(await self._open(hop, rules), recipient, state, rules)
+        session = await state.probing.pool.open(rules.connections_per_hop, partial(self._open, hop, wanted))
+        return await self._on(session, recipient, state, rules)
 
-    async def _open(self, hop: Hop, rules: DeliveryRules) -> Session:
+    async def _open(self, hop: Hop, wanted: Wanted) -> Session:
         failure: HopUnreachable | None = None
         deadline = asyncio.get_running_loop().time() + PROBE_S
         for target in await self._courier.targets(hop):
             try:
-                return await self._courier.open(target, min(_CONNECT_S, rules.connect_timeout_s), deadline)
+                return await self._courier.open(target, wanted, deadline)
             except HopUnreachable as error:
                 failure = error
         # A hop always has a target.

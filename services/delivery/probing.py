@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from services.delivery.client.pool import Pool
+from services.delivery.client.pool import Pool, PoolKey
 from services.delivery.client.session import Session
+from services.delivery.traffic.seats import Seats
 from shared.policy import DeliveryRules
 
 AT_ONCE = 2
@@ -24,10 +25,10 @@ class TooManyProbes(Exception):
 
 
 class Probing:
-    """What is kept of one hop for probes."""
+    """What is kept of one hop for probes. seats: the hop's, for mail and probes together."""
 
-    def __init__(self) -> None:
-        self.pool = Pool()
+    def __init__(self, seats: Seats) -> None:
+        self.pool = Pool(seats)
         self._places = asyncio.Semaphore(AT_ONCE)
         self._inside = 0
 
@@ -48,7 +49,7 @@ class Probing:
         finally:
             self._inside -= 1
 
-    def give_back(self, session: Session, rules: DeliveryRules) -> None:
-        """Keep a session for the next probe, or close it."""
+    def give_back(self, session: Session, rules: DeliveryRules, key: PoolKey = None) -> None:
+        """Keep a session for the next probe on the same terms, or close it."""
         idle_s = rules.idle_timeout_s if session.refused < REFUSED_LIMIT else 0.0
-        self.pool.give_back(session, idle_s, rules.messages_per_connection)
+        self.pool.give_back(session, rules, key, idle_s)

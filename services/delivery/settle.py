@@ -14,6 +14,7 @@ from dataclasses import replace
 import structlog
 
 from services.delivery import metrics
+from services.delivery.classify import bounce_class
 from services.delivery.dsn import Reporter, write_dsn
 from services.delivery.outcome import Outcome
 from services.delivery.plan import Notice, Plan
@@ -46,7 +47,7 @@ class Settlement:
         """Publish what a plan asks for. Raises PublishError."""
         self._tell_ends(plan, envelope, hop)
         for notice in plan.notices:
-            await self._send_notice(notice, envelope, message, rules)
+            await self.report(notice, envelope, message, rules)
         if plan.withheld is not None:
             metrics.WITHHELD.labels(plan.withheld.value).inc()
             self._events.tell(envelope.id, EventKind.DSN_WITHHELD, reason=plan.withheld.value)
@@ -54,14 +55,7 @@ class Settlement:
             await self._quarantine(plan.quarantined, envelope, message)
         if plan.retry is not None:
             await self.park(plan.retry, message, plan.delay_s)
-            retry = plan.retry.retry
-            self._events.tell(
-                envelope.id,
-                EventKind.RETRY,
-                attempts=retry.attempts,
-                not_before=retry.not_before,
-                reason=retry.last_reply,
-            )
+            self._tell_retry(plan, plan.retry, envelope, hop)
 
     async def park(self, envelope: Envelope, message: bytes, wait_s: float) -> None:
         """Put a message on the rung of the ladder that fits a wait. Raises PublishError."""
@@ -70,14 +64,25 @@ class Settlement:
 
     async def split(self, envelope: Envelope, message: bytes, parts: Sequence[Part]) -> None:
         """Publish a message once per part. Raises PublishError."""
-        copies = [
-            replace(envelope, id=new_id(), parent=envelope.id, hop=part.hop.key, recipients=part.recipients)
-            for part in parts
-        ]
+        await self.divide(
+            envelope, message, [replace(envelope, hop=part.hop.key, recipients=part.recipients) for part in parts]
+        )
+
+    async def divide(self, envelope: Envelope, message: bytes, parts: Sequence[Envelope]) -> None:
+        """Publish a message once per envelope, each with an id of its own. Raises PublishError."""
+        copies = self.copies(envelope, parts)
         for copy in copies:
             await self._publish(Exchange.DELIVERY, Key.DELIVERY, message, mail_headers(copy), copy.id)
+        self.tell_split(envelope, copies)
+
+    def copies(self, envelope: Envelope, parts: Sequence[Envelope]) -> list[Envelope]:
+        """Return the envelopes of the messages that a message is split into."""
+        return [replace(part, id=new_id(), parent=envelope.id) for part in parts]
+
+    def tell_split(self, envelope: Envelope, copies: Sequence[Envelope]) -> None:
+        """Tell which messages a message was split into."""
         metrics.SPLITS.inc()
-        into = [{"id": copy.id, "hop": copy.hop, "recipients": _addresses(copy)} for copy in copies]
+        into = [{"id": copy.id, "hop": copy.hop or "", "recipients": _addresses(copy)} for copy in copies]
         self._events.tell(envelope.id, EventKind.SPLIT, into=into)
 
     async def unreadable(self, delivery: Delivered, cause: str) -> None:
@@ -101,11 +106,31 @@ class Settlement:
                 recipients=[outcome.recipient.address for outcome in plan.delivered],
                 reply=str(plan.delivered[0].reply),
             )
-        for reply, recipients in _by_reply(plan.failed).items():
+        for (reply, bounce), recipients in _by_reply(plan.failed).items():
             reason = "refused for good" if reply.startswith("5") else "given up: the lifetime is over"
-            self._events.tell(envelope.id, EventKind.FAILED, recipients=recipients, reply=reply, reason=reason)
+            metrics.BOUNCES.labels(bounce).inc(len(recipients))
+            facts = {"recipients": recipients, "reply": reply, "reason": reason, "bounce": bounce}
+            self._events.tell(envelope.id, EventKind.FAILED, **facts)
 
-    async def _send_notice(self, notice: Notice, envelope: Envelope, message: bytes, rules: RetryRules) -> None:
+    def _tell_retry(self, plan: Plan, again: Envelope, envelope: Envelope, hop: str) -> None:
+        retry = again.retry
+        if plan.failure is not None:
+            metrics.PUT_OFF.labels(plan.failure.value).inc()
+        elif retry.last_reply == envelope.retry.last_reply:
+            # No attempt, and told once why: a message may come by many times.
+            return
+        self._events.tell(
+            envelope.id,
+            EventKind.RETRY,
+            attempts=retry.attempts,
+            not_before=plan.not_before,
+            reason=retry.last_reply,
+            hop=hop,
+            failure=plan.failure.value if plan.failure is not None else "",
+        )
+
+    async def report(self, notice: Notice, envelope: Envelope, message: bytes, rules: RetryRules) -> None:
+        """Write a DSN and publish it. Raises PublishError."""
         reporter = Reporter(self._our_name, time.time(), rules.lifetime_s)
         about, dsn = write_dsn(notice, envelope, message, reporter, new_id())
         await self._publish(Exchange.DELIVERY, Key.DELIVERY, dsn, mail_headers(about), about.id)
@@ -153,8 +178,10 @@ def _addresses(envelope: Envelope) -> list[str]:
     return [recipient.address for recipient in envelope.recipients]
 
 
-def _by_reply(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
+def _by_reply(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], list[str]]:
+    """Return the addresses by what was said of them, and the class of that."""
+    groups: dict[tuple[str, str], list[str]] = {}
     for outcome in outcomes:
-        groups.setdefault(str(outcome.reply), []).append(outcome.recipient.address)
+        key = (str(outcome.reply), bounce_class(outcome).value)
+        groups.setdefault(key, []).append(outcome.recipient.address)
     return groups

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.delivery.outcome import Attempt
+from shared.envelope import Envelope
 
 _LIMIT = 10_000
 _KEPT_S = 600.0
@@ -16,9 +17,13 @@ _KEPT_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Achieved:
-    """attempt: what it came to, its follow-up still to be published; None if all is done but the acknowledgement."""
+    """attempt: what it came to, its follow-up still to be published; None if all is done but the acknowledgement.
+
+    envelope: of the message as it was attempted, its recipients expanded.
+    """
 
     attempt: Attempt | None
+    envelope: Envelope | None
     until: float
 
 
@@ -29,9 +34,9 @@ class Unacked:
         self._clock = clock
         self._achieved: dict[str, Achieved] = {}
 
-    def remember(self, message_id: str, attempt: Attempt | None) -> None:
+    def remember(self, message_id: str, attempt: Attempt | None, envelope: Envelope | None = None) -> None:
         """Note what was achieved."""
-        self._achieved[message_id] = Achieved(attempt, self._clock() + _KEPT_S)
+        self._achieved[message_id] = Achieved(attempt, envelope, self._clock() + _KEPT_S)
         if len(self._achieved) > _LIMIT:
             del self._achieved[next(iter(self._achieved))]
 

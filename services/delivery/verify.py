@@ -1,6 +1,8 @@
-"""Edge's questions whether a route takes a recipient (I/O: consumes `gatepost.verify`, publishes answers).
+"""Questions about routes (I/O: consumes `gatepost.verify`, publishes answers).
 
-Input: `gatepost.verify.v1`. Output: `gatepost.verified.v1` to the edge process that asked, within `PROBE_S`.
+Input: `gatepost.verify.v1`, edge's question whether a route takes a recipient; `gatepost.route-check.v1`, the console's
+what there is on the routes of a domain. Output: `gatepost.verified.v1` to the process that asked, within `PROBE_S`, and
+`gatepost.route-checked.v1`, within `ROUTE_CHECK_S`.
 Decided here: only recipients of domains that the policy has verified are asked for, so that a forged question cannot
 make delivery probe anybody else's server. Questions and answers are transient: who hears nothing asks again.
 On failure: nothing is handed back; a question that cannot be read, or an answer that cannot be sent, is logged.
@@ -13,11 +15,18 @@ from services.delivery.judge_probe import Probed, unknown
 from services.delivery.ports import AnswerPublisher, Delivered
 from services.delivery.prober import Prober
 from services.delivery.route import hop_of
+from services.delivery.route_check import RouteChecker
 from shared.address import AddressError, parse_address
 from shared.broker.ports import PolicyPort
 from shared.broker.publish import PublishError
 from shared.broker.topology import Exchange
 from shared.wire import WireError
+from shared.wire_route_check import (
+    ROUTE_CHECK_TYPE,
+    ROUTE_CHECKED_TYPE,
+    decode_route_question,
+    encode_route_answer,
+)
 from shared.wire_verify import (
     REPLY_LIMIT,
     VERIFIED_TYPE,
@@ -36,8 +45,11 @@ _SEND_S = 2.0
 class VerifyConsumer:
     """Answers each question; `handle` is the broker consumer's handler."""
 
-    def __init__(self, prober: Prober, publisher: AnswerPublisher, in_force: PolicyPort) -> None:
+    def __init__(
+        self, prober: Prober, route_checker: RouteChecker, publisher: AnswerPublisher, in_force: PolicyPort
+    ) -> None:
         self._prober = prober
+        self._route_checker = route_checker
         self._publisher = publisher
         self._in_force = in_force
 
@@ -46,28 +58,34 @@ class VerifyConsumer:
         if delivery.stale:
             return
         try:
-            question = decode_question(delivery.message_type, delivery.body)
+            if delivery.message_type == ROUTE_CHECK_TYPE:
+                await self._check_routes(delivery)
+            else:
+                await self._answer(decode_question(delivery.message_type, delivery.body))
         except WireError as error:
             _log.error("question-unreadable", cause=str(error))
-        else:
-            await self._answer(question)
         await delivery.ack()
+
+    async def _check_routes(self, delivery: Delivered) -> None:
+        question = decode_route_question(delivery.message_type, delivery.body)
+        answer = await self._route_checker.check(question, self._in_force.policy)
+        _log.info("routes-checked", domain=question.domain, problem=answer.problem)
+        await self._send(question.reply_key, encode_route_answer(answer), ROUTE_CHECKED_TYPE, question.domain)
 
     async def _answer(self, question: VerifyQuestion) -> None:
         probed = await self._find_out(question.recipient)
         metrics.PROBES.labels(probed.result.value).inc()
         _log.info("recipient-probed", recipient=question.recipient, result=probed.result.value, reply=probed.reply)
         answer = VerifyAnswer(question.id, question.recipient, probed.result, probed.reply[:REPLY_LIMIT])
+        await self._send(question.reply_key, encode_answer(answer), VERIFIED_TYPE, question.recipient)
+
+    async def _send(self, reply_key: str, body: bytes, message_type: str, about: str) -> None:
         try:
             await self._publisher.send(
-                Exchange.VERIFIED.value,
-                question.reply_key,
-                encode_answer(answer),
-                message_type=VERIFIED_TYPE,
-                deadline_s=_SEND_S,
+                Exchange.VERIFIED.value, reply_key, body, message_type=message_type, deadline_s=_SEND_S
             )
         except PublishError as error:
-            _log.warning("answer-not-sent", recipient=question.recipient, cause=error.reason)
+            _log.warning("answer-not-sent", about=about, cause=error.reason)
 
     async def _find_out(self, recipient: str) -> Probed:
         policy = self._in_force.policy
@@ -78,4 +96,4 @@ class VerifyConsumer:
         rules = policy.domains.get(address.domain)
         if rules is None or rules.recipients != "verified":
             return unknown("the policy has no such domain whose recipients are verified")
-        return await self._prober.probe(hop_of(address.domain, policy), str(address), policy.delivery)
+        return await self._prober.probe(hop_of(address.domain, policy), str(address), policy)

@@ -40,6 +40,7 @@ from shared.event import Stage
 from shared.gate import Gate
 from shared.health import HealthServer
 from shared.policy import Policy
+from shared.rewriting.keys import keys_of
 from shared.state.open import open_state
 
 _log = structlog.get_logger()
@@ -98,6 +99,7 @@ class Edge:
             authenticator=self._authenticator,
             budget=self.budget,
             broker_takes=self._broker_takes,
+            keys=keys_of(secret.get_secret_value() for secret in settings.rewriting_secrets),
         )
         self.listeners = Listeners(settings.listeners, handler, self.sessions, sockets)
         gate = Gate(self._policy, self.defences.state)

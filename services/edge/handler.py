@@ -8,11 +8,13 @@ Output: the reply of a refusal, or None; for a whole message always the final re
 import time
 from collections.abc import Callable
 
+import structlog
+
 from services.edge.auth.authenticator import Authenticator
 from services.edge.data import LONGEST_LINE, STEP_BYTES, Content
 from services.edge.decide.author import judge_author
 from services.edge.decide.loop import judge_loop
-from services.edge.decide.recipient import NOT_VERIFIED, complete, judge_known, judge_recipient
+from services.edge.decide.recipient import NOT_VERIFIED, complete, judge_known, judge_recipient, size_limit
 from services.edge.decide.refusal import Refusal, RefusalReason, refuse
 from services.edge.decide.requiretls import judge_requiretls
 from services.edge.decide.sender import judge_client, judge_sender
@@ -32,16 +34,18 @@ from shared.policy import Listener, Policy, Purpose
 from shared.policy.client import in_networks, plain_ip
 from shared.policy.domain import is_always_taken
 from shared.reply import Reply
-from shared.routes import parse_route
+from shared.rewriting.keys import RewritingKeys
+from shared.rewriting.resolve import Ask, Resolution, resolve
 from shared.wire import EnvelopeTooLarge
 
+_log = structlog.get_logger()
 _NO_BROKER = refuse(RefusalReason.BROKER_UNAVAILABLE, 421, "4.3.2", "Service not available, try again later")
 _NO_BROKER_NOW = refuse(RefusalReason.BROKER_UNAVAILABLE, 451, "4.3.2", "Service not available, try again later")
 _ENVELOPE_TOO_LARGE = refuse(RefusalReason.ENVELOPE_TOO_LARGE, 452, "4.5.3", "Too many recipients for one message")
 
 
 class EdgeHandler:
-    """The hooks of all sessions of this process."""
+    """The hooks of all sessions of this process. keys: of SRS and BATV, the same as delivery's."""
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class EdgeHandler:
         authenticator: Authenticator,
         budget: ByteBudget,
         broker_takes: Callable[[], bool],
+        keys: RewritingKeys = RewritingKeys(),
     ) -> None:
         self.hostname = hostname
         self.authenticator = authenticator
@@ -66,6 +71,7 @@ class EdgeHandler:
         self._handover = handover
         self._budget = budget
         self._broker_takes = broker_takes
+        self._keys = keys
 
     @property
     def policy(self) -> Policy:
@@ -122,26 +128,31 @@ class EdgeHandler:
     async def _judge_recipient(
         self, session: Session, policy: Policy, tx: Transaction, address: Address
     ) -> Refusal | None:
-        sender, rules, defences = tx.sender or "", policy.domains.get(address.domain), self._defences
-        refusal = judge_recipient(session, policy, tx, address)
+        sender, defences = tx.sender or "", self._defences
+        resolution = resolve(address, policy, self._keys, null_sender=not tx.sender, now=time.time())
+        refusal = judge_recipient(session, policy, tx, address, resolution)
         if refusal is not None and refusal is not NOT_VERIFIED:
+            if refusal.reason is RefusalReason.NO_REWRITING_SECRET:
+                _log.error("rewriting-secrets-missing", recipient=str(address), cause="none in the settings of edge")
             return refusal
         # An access rule may have let the client in only after its name, or its HELO, was known.
         held = None if session.trusted or session.may_relay else session.held_against
         if held is not None and not is_always_taken(address.local_part):
             return held
-        if tx.requiretls and (not_kept := judge_requiretls(parse_route(policy.routes_of(address.domain)[0].to))):
+        if tx.requiretls and (not_kept := judge_requiretls(address.domain, policy)):
             return not_kept
         return (
             await defences.counting.at_rcpt(session, sender, str(address), policy)
             or await defences.greylist.judge(session, sender, str(address), policy)
             # The dearest question last; it is asked for nobody who will not get in.
-            or (
-                judge_known(await defences.recipients.knows(session, rules, address))
-                if refusal is NOT_VERIFIED and rules is not None
-                else None
-            )
+            or await self._judge_known(session, policy, resolution)
         )
+
+    async def _judge_known(self, session: Session, policy: Policy, resolution: Resolution) -> Refusal | None:
+        if not isinstance(resolution, Ask):
+            return None
+        rules = policy.domains[resolution.address.domain]
+        return judge_known(await self._defences.recipients.knows(session, rules, resolution.address))
 
     # ---- messages
 
@@ -150,7 +161,8 @@ class EdgeHandler:
         message_id, received_at = new_id(), time.time()
         fields = head(message_id, self.hostname, session, tx, received_at=received_at, loop_key=self._loop_key)
         longest_line = LONGEST_LINE if session.limits.long_lines == "refuse" else None
-        content = Content(fields, session.limits.message_size_bytes, self._budget_of(session), longest_line)
+        limit = size_limit(tx, self.policy, session.limits.message_size_bytes)
+        content = Content(fields, limit, self._budget_of(session), longest_line)
         return Message(message_id, received_at, content)
 
     def _budget_of(self, session: Session) -> ByteBudget | Share:

@@ -15,7 +15,10 @@ from shared.policy.client import Certificate, ClientFacts, plain_ip
 
 @dataclass(slots=True)
 class Transaction:
-    """From MAIL to the end of the message. sender: None before MAIL, empty for the null reverse-path."""
+    """From MAIL to the end of the message. sender: None before MAIL, empty for the null reverse-path.
+
+    declared_size: octets, 0 if none were declared.
+    """
 
     sender: str | None = None
     recipients: list[Recipient] = field(default_factory=list)
@@ -23,6 +26,7 @@ class Transaction:
     requiretls: bool = False
     ret: Ret | None = None
     envid: str | None = None
+    declared_size: int = 0
 
 
 @dataclass(slots=True)

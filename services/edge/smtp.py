@@ -91,6 +91,7 @@ class EdgeSMTP(Hello, Transfer):
             requiretls=parameters.requiretls,
             ret=parameters.ret,
             envid=parameters.envid,
+            declared_size=parameters.size,
         )
         await self.push("250 2.1.0 Sender OK")
 

@@ -36,3 +36,9 @@ class PolicyPort(Protocol):
     @property
     def policy(self) -> Policy:
         """The policy now. Raises LookupError while none is known."""
+
+
+class VersionedPolicyPort(PolicyPort, Protocol):
+    """The policy in force, and which it is. version: 0 for none."""
+
+    version: int

@@ -7,6 +7,7 @@ write the policy cannot read other files by it.
 
 import datetime as dt
 import re
+from contextlib import suppress
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
@@ -88,8 +89,8 @@ class DeliveryRules(Table):
     """How a hop is spoken to. Bounds hold over all delivery processes, where they share a Redis.
 
     connections_per_hop: open at a time. rate: messages handed to a hop. tls_names: names that its certificate may bear
-    instead of the hop's own. tls_authority: the file with the certificates of the authorities to trust, else the
-    system's. client_certificate: the file with our certificate, its chain and its key. dane, mta_sts: whether hosts
+    instead of the hop's own. tls_fingerprints: of certificates, or of their public keys, which outlive a renewal.
+    tls_authority: the file with the certificates of the authorities to trust, else the system's. client_certificate: the file with our certificate, its chain and its key. dane, mta_sts: whether hosts
     that DNS names are held to what they publish, beyond `tls`. interface: of `interfaces`, whence to connect.
     """
 
@@ -152,6 +153,19 @@ def destination_key(text: str) -> str:
 DestinationKey = Annotated[str, AfterValidator(destination_key)]
 
 
+def sender_key(sender: str) -> str:
+    """Return the form in which senders of interfaces are compared: an address or `@domain`, in lower case.
+
+    Deliberately without regard to the case of local parts: two mailboxes that differ in it alone are one sender here.
+    A domain that is none stays as it is, and is no interface's.
+    """
+    local_part, _, domain = sender.rpartition("@")
+    if not domain.isascii():
+        with suppress(AddressError):
+            domain = parse_domain(domain)
+    return f"{local_part}@{domain}".lower()
+
+
 class PortRange(Table):
     """Source ports of an interface, both included, for firewalls that go by them."""
 
@@ -167,7 +181,7 @@ class PortRange(Table):
 
 class WarmUp(Table):
     """A schedule for new addresses: how many messages a day go from each address to each hop, day by day from `begin`
-    on. After the last day, there is no bound.
+    on; until then, the first day's bound holds. After the last day, there is no bound.
     """
 
     begin: dt.date

@@ -15,12 +15,13 @@ from pydantic import Field, ValidationError, model_validator
 from shared.address import AddressError, parse_domain
 from shared.explain import explain
 from shared.policy.access import AccessRule
+from shared.policy.aliases import check_aliases
 from shared.policy.bans import BanRules
 from shared.policy.checks import INBOUND_ONLY, Checks
 from shared.policy.clients import ClientControl
 from shared.policy.content import BrakeRules, DmarcReportRules, InspectionRules
 from shared.policy.delivery import ForwardingRules, GatewayRules, OutgoingRules, TlsReportRules, VerdictRules
-from shared.policy.destination import DeliveryRules, Destination, DestinationKey, Interface
+from shared.policy.destination import DeliveryRules, Destination, DestinationKey, Interface, sender_key
 from shared.policy.domain import DomainRules, RouteChoice
 from shared.policy.exemption import Exemption
 from shared.policy.greylist import GreylistRules
@@ -211,6 +212,11 @@ class Policy(Table):
         return self
 
     @model_validator(mode="after")
+    def _aliases_end(self) -> "Policy":
+        check_aliases(self.domains)
+        return self
+
+    @model_validator(mode="after")
     def _names_lead_somewhere(self) -> "Policy":
         tables = {"delivery": self.delivery} | {
             f"destinations.{key}": rules for key, rules in self.destinations.items()
@@ -222,6 +228,11 @@ class Policy(Table):
         for name, interface in self.interfaces.items():
             if name not in used and not interface.senders:
                 raise ValueError(f"interfaces.{name} has no effect: no destination names it, and it has no senders")
+        seen: dict[str, str] = {}
+        for name, interface in self.interfaces.items():
+            for sender in interface.senders:
+                if (other := seen.setdefault(sender_key(sender), name)) != name:
+                    raise ValueError(f"interfaces: {sender!r} is a sender of both {other} and {name}")
         if self.forwarding.srs_domain is not None and self.forwarding.srs_domain not in self.domains:
             raise ValueError(f"forwarding.srs_domain: {self.forwarding.srs_domain} is none of our domains")
         return self
@@ -232,6 +243,13 @@ class Policy(Table):
         rules = [*self.access, *(rule for listener in self.listeners.values() for rule in listener.access)]
         rules_of_clients = [rule.match for rule in self.clients]
         return any(rule.needs_name for rule in [*rules, *rules_of_clients, *self.greylist.exempt])
+
+    @cached_property
+    def interface_of_sender(self) -> dict[str, str]:
+        """The name of the interface of each sender, by `sender_key`, that has one of its own."""
+        return {
+            sender_key(sender): name for name, interface in self.interfaces.items() for sender in interface.senders
+        }
 
     def checks_of(self, domain: str) -> Checks:
         """Return the check rules for mail from outside to a recipient domain."""

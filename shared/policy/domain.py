@@ -1,15 +1,17 @@
 """One of our domains (PURE): who is a recipient there, and where its mail goes."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from shared.address import AddressError, canonical_local_part, parse_address, parse_local_part
+from shared.address import Address, AddressError, canonical_local_part, parse_address, parse_local_part
 from shared.policy.checks import Checks
 from shared.policy.patterns import matches_local_part
 from shared.policy.table import Domain, LocalPart, RouteText, Table
+from shared.routes import RouteKind, parse_route
 
 # RFC 5321 §4.5.1, RFC 2142 §2: taken by every domain, whatever its list says.
 ALWAYS_TAKEN = frozenset({"postmaster", "abuse"})
@@ -45,9 +47,24 @@ def _choices(value: object) -> object:
     return [{"to": one, "priority": place} if isinstance(one, str) else one for place, one in enumerate(value, 1)]
 
 
+def _has_domain(target: str) -> bool:
+    return "@" in target and not target.endswith('"')
+
+
 def _target(text: str) -> str:
     try:
-        return str(parse_address(text)) if "@" in text and not text.startswith('"') else parse_local_part(text)
+        return str(parse_address(text)) if _has_domain(text) else parse_local_part(text)
+    except AddressError as error:
+        raise ValueError(str(error)) from None
+
+
+def _as_address(target: str) -> Address:
+    return parse_address(target) if _has_domain(target) else Address(target, "")
+
+
+def _alias(text: str) -> str:
+    try:
+        return parse_local_part(text)
     except AddressError as error:
         raise ValueError(str(error)) from None
 
@@ -58,6 +75,7 @@ def _listed(value: object) -> object:
 
 # A local part of the same domain, or an address.
 AliasTarget = Annotated[str, AfterValidator(_target)]
+AliasName = Annotated[str, AfterValidator(_alias)]
 AliasTargets = Annotated[list[AliasTarget], BeforeValidator(_listed), Field(min_length=1, max_length=1000)]
 
 
@@ -68,11 +86,16 @@ class DomainRules(Table):
 
     route: where its mail goes (shared/routes.py): one, or a list in the order in which they are tried. group: of
     `groups`, whose keys hold where this table has none. same_as: another domain of ours, whose recipients these are,
-    too; its keys hold where this table has none. aliases: local parts, each with the local parts or addresses that get
-    its mail instead. catch_all: who gets the mail of all that are not listed. subaddress: the sign (`+`) behind which a
-    local part of ours may have more, `anna+news`. size_bytes: of messages to this domain, below the listener's own.
-    batv: tags on the senders of this domain. greylisting: false leaves the domain out. checks: what differs from
-    the global `checks` for mail to this domain, key by key; outbound: from the global `outbound`, for mail from it.
+    too: their mail goes to the address there, unless this table has a route of its own; the other's keys hold where
+    this table has none. aliases: local parts, without `*`, each with the local parts or addresses that get its mail
+    instead; one that gets it, too, names itself among them. What they name need not be listed. catch_all: who gets the
+    mail of all that are not listed. subaddress: the sign (`+`) behind which a local part of ours may have more,
+    `anna+news`; it goes on as it stands, but not into a Maildir, nor past an alias. size_bytes: of messages to this
+    domain, below the listener's own; one that is too large for one of its recipients is refused for all.
+    batv: tags on the senders of this domain, for which all its mail must leave through this gateway where bounces
+    without one are refused; it needs `rewriting_secrets` in the settings of edge and delivery, and bounces are taken
+    for `forwarding.bounces_s`. greylisting: false leaves the domain out. checks: what differs from the global `checks`
+    for mail to this domain, key by key; outbound: from the global `outbound`, for mail from it.
     """
 
     route: RouteText | Annotated[list[RouteChoice], BeforeValidator(_choices), Field(min_length=1, max_length=20)]
@@ -81,7 +104,7 @@ class DomainRules(Table):
     )
     group: str | None = None
     same_as: Domain | None = None
-    aliases: dict[LocalPart, AliasTargets] = Field({}, max_length=100_000)
+    aliases: dict[AliasName, AliasTargets] = Field({}, max_length=100_000)
     catch_all: AliasTarget | None = None
     subaddress: str = Field("", max_length=1, pattern=r"^[+\-_=#.]?$", json_schema_extra={"standard": "RFC 5233"})
     size_bytes: int | None = Field(None, ge=65_536)
@@ -94,6 +117,14 @@ class DomainRules(Table):
     def _catches_something(self) -> "DomainRules":
         if self.catch_all is not None and not isinstance(self.recipients, list):
             raise ValueError(f'catch_all has no effect: recipients = "{self.recipients}" leaves nobody for it')
+        return self
+
+    @model_validator(mode="after")
+    def _no_alias_twice(self) -> "DomainRules":
+        names: dict[str, str] = {}
+        for name in self.aliases:
+            if (other := names.setdefault(canonical_local_part(name).lower(), name)) != name:
+                raise ValueError(f"aliases {other!r} and {name!r} are the same local part")
         return self
 
     @property
@@ -110,6 +141,45 @@ class DomainRules(Table):
     @cached_property
     def _patterns(self) -> tuple[str, ...]:
         return tuple(name for name in self.recipients if "*" in name) if isinstance(self.recipients, list) else ()
+
+    @cached_property
+    def _targets(self) -> Mapping[str, tuple[Address, ...]]:
+        return {
+            canonical_local_part(name).lower(): tuple(map(_as_address, targets))
+            for name, targets in self.aliases.items()
+        }
+
+    @cached_property
+    def caught_by(self) -> Address | None:
+        """Who gets the mail of all that are not listed; without a domain where it is this one."""
+        return None if self.catch_all is None else _as_address(self.catch_all)
+
+    @cached_property
+    def target_domains(self) -> frozenset[str]:
+        """The domains that aliases and the catch-all name; empty text for this one."""
+        targets = [target.domain for found in self._targets.values() for target in found]
+        return frozenset(targets if self.caught_by is None else [*targets, self.caught_by.domain])
+
+    @cached_property
+    def into_maildir(self) -> bool:
+        """Whether its mail ends in Maildirs, of which one is each local part's."""
+        return parse_route(self.routes[0].to).kind is RouteKind.MAILDIR
+
+    def alias(self, local_part: str) -> tuple[Address, ...]:
+        """Return those who get an alias's mail, without a domain where it is this one; none if it is no alias."""
+        return self._targets.get(canonical_local_part(local_part).lower(), ()) if self.aliases else ()
+
+    def without_subaddress(self, local_part: str) -> str | None:
+        """Return a local part without what stands behind the sign, or None if nothing does."""
+        if not self.subaddress or self.subaddress not in local_part:
+            return None
+        text = canonical_local_part(local_part)
+        quote = '"' if text.startswith('"') else ""
+        base, sign, _ = text[len(quote) :].partition(self.subaddress)
+        try:
+            return canonical_local_part(parse_local_part(f"{quote}{base}{quote}")) if sign else None
+        except AddressError:
+            return None
 
     @property
     def asks(self) -> bool:

@@ -101,14 +101,19 @@ async def policy_version(desk: Desk, version: int) -> PolicyEntry:
     return PolicyEntry(row.version, row.author, row.reason, row.at, row.text)
 
 
-async def apply_policy(desk: Desk, text: str, reason: str) -> Applied:
-    """Check a document and make it the policy in force. Raises PolicyError, ActionError."""
+async def apply_policy(desk: Desk, text: str, reason: str, *, based_on: int | None = None) -> Applied:
+    """Check a document and make it the policy in force. Raises PolicyError, ActionError.
+
+    based_on: the version that it was made from, so that nobody else's change in between is undone.
+    """
     parse_policy(text)
     entries = await read_stream(desk.settings.broker)
     now = time.time()
     before = in_force(entries, now)
     if before is not None and before.text == text:
         return Applied(before, "", is_new=False)
+    if based_on is not None and (before is None or before.version != based_on):
+        raise ActionError(f"the policy has changed since version {based_on}, from which this was made: do it again")
     async with desk.database.writing() as connection:
         known = await connection.scalar(select(func.max(policy_history.c.version))) or 0
         version = 1 + max([known, *(entry.version for entry in entries)])

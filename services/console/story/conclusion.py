@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from services.console.story.decision import decisions
-from services.console.story.reasons import quarantine, refusal
+from services.console.story.reasons import bounce, quarantine, refusal
 from services.console.story.told import Told, clause, client_of, moment, number, show, word, words
 
 _IDS_SHOWN = 20
@@ -21,6 +21,7 @@ _ENDINGS = frozenset(
         "released",
         "queued",
         "split",
+        "ordered",
     ]
 )
 
@@ -71,12 +72,16 @@ def _ending(event: Told) -> list[str]:
         case "delivered":
             return [f"Delivered: {word(facts, 'hop')} has it for {words(facts, 'recipients')}."]
         case "failed":
-            return [f"Not delivered to {words(facts, 'recipients')}: {clause(facts, 'reason', 'no reason noted')}."]
+            kind = f" That is: {bounce(clause(facts, 'bounce'))}." if facts.get("bounce") else ""
+            reason = clause(facts, "reason", "no reason noted")
+            return [f"Not delivered to {words(facts, 'recipients')}: {reason}.{kind}"]
         case "retry":
             when = moment(number(facts, "not_before"))
             return [f"It waits and is tried again by itself, next at {when}. Nobody need do anything."]
         case "quarantined":
             return ["It was taken, and is held back instead of being delivered."]
+        case "ordered":
+            return _ordered(event)
         case "deleted":
             return ["An administrator deleted it; it is gone."]
         case "released":
@@ -86,6 +91,16 @@ def _ending(event: Told) -> list[str]:
             return ["It waits for delivery."]
         case _:
             return []
+
+
+def _ordered(event: Told) -> list[str]:
+    match event.facts.get("order"):
+        case "cancel":
+            return [f"{word(event.facts, 'by')} cancelled it: it is gone, and nobody was told."]
+        case "bounce":
+            return [f"{word(event.facts, 'by')} had it given up."]
+        case _:
+            return [f"It is under way again by order of {word(event.facts, 'by')}."]
 
 
 def _refusal(event: Told) -> list[str]:

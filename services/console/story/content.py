@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from services.console.story.reasons import quarantine
+from services.console.story.reasons import put_off, quarantine
 from services.console.story.told import Facts, clause, moment, number, show, span, tables, word, words
 from services.console.story.verdict import MEANINGS, verdict_lines
 
@@ -61,8 +61,10 @@ def retry(facts: Facts) -> list[str]:
     """A message that waits for another try, of content or of delivery."""
     attempts = number(facts, "attempts")
     count = "" if attempts is None else f" (attempt {attempts:.0f} is made)"
+    at_hop = f" at {word(facts, 'hop')}" if facts.get("hop") else ""
+    kind = f" ({put_off(clause(facts, 'failure'))})" if facts.get("failure") else ""
     return [
-        f"Put off{count}: {clause(facts, 'reason', 'no reason noted')}.",
+        f"Put off{at_hop}{count}{kind}: {clause(facts, 'reason', 'no reason noted')}.",
         f"Next try: {moment(number(facts, 'not_before'))}.",
     ]
 

@@ -1,6 +1,6 @@
 """What delivery and the administrator did, in sentences (PURE)."""
 
-from services.console.story.reasons import withheld
+from services.console.story.reasons import bounce, withheld
 from services.console.story.told import Facts, clause, number, span, tables, word, words
 
 _OUTCOMES = {"delivered": "took it", "deferred": "will not take it now", "temporary": "will not take it now",
@@ -36,7 +36,8 @@ def failed(facts: Facts) -> list[str]:
     """Recipients given up for good."""
     reply = word(facts, "reply", "")
     said = [f"The last answer was: {reply}"] if reply else []
-    return [f"Given up for {words(facts, 'recipients')}: {clause(facts, 'reason', 'no reason noted')}.", *said]
+    kind = [f"That is: {bounce(clause(facts, 'bounce'))}."] if facts.get("bounce") else []
+    return [f"Given up for {words(facts, 'recipients')}: {clause(facts, 'reason', 'no reason noted')}.", *said, *kind]
 
 
 def dsn_sent(facts: Facts) -> list[str]:

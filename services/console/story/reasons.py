@@ -151,6 +151,29 @@ WITHHELD: dict[str, str] = {
     "the sender asked for none (NOTIFY)": "the sender asked for none (NOTIFY, RFC 3461 §4.1)",
 }
 
+# services/delivery/classify.py: why a recipient is put off.
+PUT_OFF: dict[str, str] = {
+    "connection": "the next hop could not be reached, or was lost",
+    "greylisted": "greylisting: it is taken when it comes again",
+    "policy": "the next hop has something against this gateway or this mail for now",
+    "mailbox-full": "the mailbox is full",
+    "too-many-recipients": "more recipients than the next hop takes at a time",
+    "network": "DNS or the way beyond the next hop fails",
+    "content": "the next hop cannot take this content now",
+    "other": "no further kind",
+}
+
+# services/delivery/classify.py: why a recipient has failed. Each with who can do something about it.
+BOUNCES: dict[str, str] = {
+    "bad-address": "there is no such address; the sender can correct it",
+    "full-mailbox": "the mailbox is full; its owner can make room",
+    "policy": "refused by the rules of the next hop; where its words name this gateway's address or domain, "
+    "`gatepost domain check` looks for the cause",
+    "content": "the next hop does not take a message of this size, form or content; the sender can change it",
+    "network": "no next hop could be reached in time, or the way to it runs in a circle",
+    "unknown": "of no kind that could be told from the answer",
+}
+
 
 def refusal(code: str) -> Words:
     """Return the words for a refusal of edge."""
@@ -166,3 +189,15 @@ def quarantine(code: str) -> str:
 def withheld(code: str) -> str:
     """Return the words for a report that was not sent."""
     return WITHHELD.get(code, code)
+
+
+def put_off(code: str) -> str:
+    """Return the words for a class of failure after which a message is tried again."""
+    meaning = PUT_OFF.get(code)
+    return f"{code}: {meaning}" if meaning else code
+
+
+def bounce(code: str) -> str:
+    """Return the words for a class of failures for good."""
+    meaning = BOUNCES.get(code)
+    return f"{meaning} ({code})" if meaning else code

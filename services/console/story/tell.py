@@ -7,7 +7,7 @@ On failure: none; a kind that this version does not know is told by its name and
 import json
 from collections.abc import Callable, Iterable, Sequence
 
-from services.console.story import content, delivery, edge
+from services.console.story import content, delivery, edge, waiting
 from services.console.story.conclusion import conclude
 from services.console.story.told import Facts, Line, Told, show
 
@@ -24,7 +24,9 @@ _TELLERS: dict[str, Callable[[Facts], list[str]]] = {
     "queued": content.queued,
     "quarantined": content.quarantined,
     "retry": content.retry,
+    "expanded": waiting.expanded,
     "split": delivery.split,
+    "ordered": waiting.ordered,
     "attempt": delivery.attempt,
     "delivered": delivery.delivered,
     "failed": delivery.failed,
@@ -33,6 +35,8 @@ _TELLERS: dict[str, Callable[[Facts], list[str]]] = {
     "released": delivery.released,
     "deleted": delivery.deleted,
     "learned": content.learned,
+    "hop": waiting.hop,
+    "tls-seen": waiting.tls_seen,
 }
 
 

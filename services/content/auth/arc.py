@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from services.content.auth.arc_result import ArcResult, ArcWord
 from services.content.auth.arcset import ArcSet, BrokenChain, arc_fields, chain_of
-from services.content.auth.canon import relaxed_field
 from services.content.auth.digests import BodyDigests
 from services.content.auth.dkim import check_from, compare
 from services.content.auth.dkimsignature import (
@@ -27,6 +26,7 @@ from services.content.auth.dkimsignature import (
 from services.content.auth.keylookup import fetch_key
 from services.content.auth.results import DkimReason
 from services.content.auth.sealedresults import says_dmarc_passed
+from shared.auth.canon import relaxed_field
 from shared.auth.message import Field, Message
 from shared.auth.spf_result import plain
 from shared.dns.answer import DnsTemporary

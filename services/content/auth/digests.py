@@ -7,7 +7,7 @@ Standards: RFC 6376 §3.4, §3.7. On failure: never raises.
 import hashlib
 from collections.abc import Iterable
 
-from services.content.auth.canon import PIECE_BYTES, body_pieces, relaxed_body, simple_body
+from shared.auth.canon import PIECE_BYTES, body_pieces, relaxed_body, simple_body
 
 
 class BodyDigests:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from dkim.util import InvalidTagValueList, parse_tag_value
 
-from services.content.auth.canon import relaxed_field, simple_field
 from services.content.auth.results import DkimReason, DkimWord
+from shared.auth.canon import relaxed_field, simple_field
 from shared.auth.domain import host_name_of
 from shared.auth.message import Field
 from shared.auth.spf_result import plain

@@ -1,7 +1,8 @@
 """What is said to a next hop: command lines from an envelope, as far as the hop's extensions allow (PURE).
 
 Input: an envelope, a message, and the extensions that the hop offered. Output: command lines with their CRLF.
-Standards: RFC 5321 §4.1.1, RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 3461 (DSN), RFC 2033 (LMTP).
+Standards: RFC 5321 §4.1.1, RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8), RFC 3461 (DSN), RFC 2033 (LMTP),
+RFC 8689 (REQUIRETLS), RFC 4954 (AUTH).
 On failure: `obstacle` returns the reply that stands for "this hop cannot take this message at all".
 """
 
@@ -19,7 +20,7 @@ _NOTIFY_ORDER = (Notify.NEVER, Notify.SUCCESS, Notify.FAILURE, Notify.DELAY)
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """What a hop's answer to EHLO offers. size_limit: 0 for none told."""
+    """What a hop's answer to EHLO offers. size_limit: 0 for none told. auth: SASL mechanisms, in upper case."""
 
     pipelining: bool = False
     size: bool = False
@@ -28,6 +29,8 @@ class Extensions:
     smtputf8: bool = False
     dsn: bool = False
     starttls: bool = False
+    requiretls: bool = False
+    auth: frozenset[str] = frozenset()
 
 
 def read_extensions(lines: Sequence[bytes]) -> Extensions:
@@ -45,6 +48,8 @@ def read_extensions(lines: Sequence[bytes]) -> Extensions:
         smtputf8="SMTPUTF8" in offered,
         dsn="DSN" in offered,
         starttls="STARTTLS" in offered,
+        requiretls="REQUIRETLS" in offered,
+        auth=frozenset(offered.get("AUTH", ())),
     )
 
 
@@ -56,12 +61,16 @@ def needs_smtputf8(envelope: Envelope, message: bytes) -> bool:
     return envelope.smtputf8 and not message.isascii() and not message[: message.find(b"\r\n\r\n")].isascii()
 
 
-def obstacle(envelope: Envelope, message: bytes, offered: Extensions, *, is_local: bool = False) -> Reply | None:
-    """Return why a hop with these extensions cannot take the message, or None. is_local: a socket of this host."""
-    if envelope.requiretls and not is_local:
+def obstacle(
+    envelope: Envelope, message: bytes, offered: Extensions, *, keeps_requiretls: bool = False
+) -> Reply | None:
+    """Return why a hop with these extensions cannot take the message, or None.
+
+    keeps_requiretls: it is over TLS with a verified host that offers REQUIRETLS, or with a socket of this host.
+    """
+    if envelope.requiretls and not keeps_requiretls:
         # RFC 8689 §4.2.1: only over TLS with a verified certificate, to a server that offers REQUIRETLS as well.
-        # Deliberately not asked of a socket of this host (shared/routes.py: keeps_requiretls), where no network hears.
-        return Reply(550, "5.7.30", "REQUIRETLS is asked for, and this hop's certificate is not verified")
+        return Reply(550, "5.7.30", "REQUIRETLS is asked for, and this session cannot keep it")
     if envelope.body is Body.BINARY:
         # RFC 3030 §3: BINARYMIME must not be sent to a server that does not take it (we send no BDAT).
         return Reply(554, "5.6.3", "Binary content needs a conversion that is not supported")
@@ -86,6 +95,9 @@ def mail_line(envelope: Envelope, message: bytes, offered: Extensions) -> bytes:
         line += " BODY=8BITMIME"
     if offered.smtputf8 and needs_smtputf8(envelope, message):
         line += " SMTPUTF8"
+    if envelope.requiretls and offered.requiretls:
+        # RFC 8689 §4.2.1: the next server is to keep it, too.
+        line += " REQUIRETLS"
     if offered.dsn:
         if envelope.ret is not None:
             line += f" RET={envelope.ret}"

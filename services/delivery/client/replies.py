@@ -6,6 +6,7 @@ On failure: ReplyError for what is no reply, or is longer than any honest one; t
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.reply import Reply
@@ -20,7 +21,11 @@ _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|\Z)")
 
 
 class ReplyError(ValueError):
-    """What the next hop sent is not an SMTP reply."""
+    """What the next hop sent is not an SMTP reply. before: the replies that it completed before."""
+
+    def __init__(self, text: str, before: Sequence["HopReply"] = ()) -> None:
+        super().__init__(text)
+        self.before = tuple(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +61,18 @@ class ReplyReader:
         return not self._pending and not self._lines
 
     def feed(self, data: bytes) -> list[HopReply]:
-        """Return the replies that these octets complete. Raises ReplyError."""
+        """Return the replies that these octets complete. Raises ReplyError, which has those before the fault."""
         *lines, self._pending = (self._pending + data if self._pending else data).split(b"\n")
+        replies: list[HopReply] = []
+        try:
+            for line in lines:
+                reply = self._take(line)
+                if reply is not None:
+                    replies.append(reply)
+        except ReplyError as error:
+            raise ReplyError(str(error), replies) from None
         if len(self._pending) > LINE_LIMIT:
-            raise ReplyError(f"a reply line of more than {LINE_LIMIT} octets")
-        replies = []
-        for line in lines:
-            reply = self._take(line)
-            if reply is not None:
-                replies.append(reply)
+            raise ReplyError(f"a reply line of more than {LINE_LIMIT} octets", replies)
         return replies
 
     def _take(self, line: bytes) -> HopReply | None:

@@ -28,7 +28,7 @@ class NotBegun(Exception):
 
 async def transact(session: Session, envelope: Envelope, message: bytes, deadline: float) -> tuple[Outcome, ...]:
     """Deliver a message on a session and return each recipient's outcome. Raises NotBegun. deadline: loop time."""
-    refusal = obstacle(envelope, message, session.offered, is_local=bool(session.target.path))
+    refusal = obstacle(envelope, message, session.offered, keeps_requiretls=session.keeps_requiretls)
     if refusal is not None:
         return same_for_all(envelope.recipients, refusal)
     transaction = _Transaction(session, envelope, message, deadline)

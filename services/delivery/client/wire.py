@@ -7,9 +7,11 @@ On failure: WireLost with the reason; after it the wire is closed and of no more
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from typing import cast
 
 from services.delivery.client.replies import HopReply, ReplyError, ReplyReader
+from services.delivery.tls.context import shown_chain
 
 _QUIT_GRACE_S = 3.0
 # A hop that answers more than it was asked has lost step with us.
@@ -18,6 +20,14 @@ _REPLIES_LIMIT = 2000
 
 class WireLost(Exception):
     """The connection ended or a reply did not come in time; the text says which."""
+
+
+class HandshakeFailed(WireLost):
+    """TLS did not come about. error: why."""
+
+    def __init__(self, reason: str, error: BaseException) -> None:
+        super().__init__(reason)
+        self.error = error
 
 
 class Wire(asyncio.Protocol):
@@ -33,6 +43,7 @@ class Wire(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._lost: str | None = None
         self._quitting = False
+        self._when_ended: list[Callable[[], None]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Asyncio calls it."""
@@ -47,6 +58,8 @@ class Wire(asyncio.Protocol):
         try:
             self._replies.extend(self._reader.feed(data))
         except ReplyError as error:
+            # What was said before stands: in LMTP, a recipient's 250.
+            self._replies.extend(error.before)
             self._end(str(error))
             return
         if len(self._replies) > _REPLIES_LIMIT:
@@ -72,6 +85,18 @@ class Wire(asyncio.Protocol):
     def is_usable(self) -> bool:
         """Whether it is open and has nothing unasked-for waiting (a 421 before the hop closes, say)."""
         return self._lost is None and not self._replies and self._reader.is_empty
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the connection is closed."""
+        return self._lost is not None
+
+    def when_ended(self, then: Callable[[], None]) -> None:
+        """Call once the connection has ended; at once if it has already."""
+        if self._lost is not None:
+            then()
+        else:
+            self._when_ended.append(then)
 
     @property
     def has_reply(self) -> bool:
@@ -116,7 +141,7 @@ class Wire(asyncio.Protocol):
         return replies
 
     async def start_tls(self, context: ssl.SSLContext, host: str, deadline: float) -> None:
-        """Begin TLS. Raises WireLost."""
+        """Begin TLS. Raises HandshakeFailed, WireLost."""
         # What came in plain text behind the 220 was not said by whom TLS will speak with (CVE-2011-0411's client side).
         if not self.is_usable or self._transport is None:
             self._end("data before TLS began")
@@ -128,7 +153,7 @@ class Wire(asyncio.Protocol):
             self._end(f"TLS failed: {error or type(error).__name__}")
             if isinstance(error, asyncio.CancelledError):
                 raise
-            raise WireLost(self._lost or "TLS failed") from None
+            raise HandshakeFailed(self._lost or "TLS failed", error) from None
         if transport is None or not self.is_usable:
             self._end("data before TLS began")
             raise WireLost(self._lost or "TLS failed")
@@ -141,6 +166,24 @@ class Wire(asyncio.Protocol):
             return None
         cipher = session.cipher()
         return f"{session.version()} {cipher[0] if cipher else ''}".strip()
+
+    def certificate(self) -> bytes | None:
+        """Return the certificate that the hop showed (DER), or None in plain text."""
+        session = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        shown: bytes | None = session.getpeercert(binary_form=True) if session is not None else None
+        return shown
+
+    def peer_chain(self) -> list[bytes]:
+        """Return the certificates that the peer showed, in DER, its own first; nothing of them is verified by that."""
+        session = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        return shown_chain(session) if session is not None else []
+
+    def addresses(self) -> tuple[str, str]:
+        """Return our address and the peer's, empty where there is none (a unix socket, no connection)."""
+        if self._transport is None:
+            return "", ""
+        ours, theirs = (self._transport.get_extra_info(name) for name in ("sockname", "peername"))
+        return _ip(ours), _ip(theirs)
 
     def quit(self) -> None:
         """Say good-bye and close once it is answered, or soon if it is not."""
@@ -167,6 +210,8 @@ class Wire(asyncio.Protocol):
             self._lost = reason
             if self._transport is not None:
                 self._transport.abort()
+            for then in self._when_ended:
+                then()
         for future in (self._waiter, self._writable):
             if future is not None:
                 self._wake(future)
@@ -175,3 +220,7 @@ class Wire(asyncio.Protocol):
     def _wake(future: "asyncio.Future[None]") -> None:
         if not future.done():
             future.set_result(None)
+
+
+def _ip(name: object) -> str:
+    return name[0] if isinstance(name, tuple) and name and isinstance(name[0], str) else ""

@@ -61,6 +61,11 @@ class RefusalReason(StrEnum):
     RECIPIENT_NOT_VERIFIED = "recipient-not-verified"
     GREYLISTED = "greylisted"
     REQUIRETLS_NOT_KEPT = "requiretls-not-kept"
+    BOUNCE_NOT_OURS = "bounce-not-ours"
+    NOT_A_BOUNCE = "not-a-bounce"
+    SRS_INVALID = "srs-invalid"
+    SRS_EXPIRED = "srs-expired"
+    NO_REWRITING_SECRET = "no-rewriting-secret"
 
 
 class Manner(StrEnum):

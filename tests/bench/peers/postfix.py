@@ -83,6 +83,10 @@ class PostfixInstance:
         subprocess.run(["chown", "postfix:postfix", str(data)], check=True)
         (self._folder / "queue").mkdir()
         subprocess.run(["postfix", "-c", str(self._config), "check"], check=True, stdin=subprocess.DEVNULL)
+        self.restart()
+
+    def restart(self) -> None:
+        """Start it again with the queue that it has."""
         argv = [str(_DAEMONS / "master"), "-c", str(self._config), "-s"]
         self._child = Child(argv, self._folder / "master.log")
         self._child.wait_for_port(self.port)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
@@ -10,15 +11,18 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.console.database import Database
 from services.console.recorder import Recorder
-from services.console.tables import events, messages, quarantine, unreadable
+from services.console.store import HOP_KEPT_S
+from services.console.tables import events, hops, messages, quarantine, tls_seen, unreadable
 from shared.broker.connect import Link, open_connection
 from shared.broker.events import EVENTS_TYPE, EventSender
 from shared.broker.publish import Publisher
 from shared.broker.topology import Exchange, Key, Queue
+from shared.dmarc_seen import DAY_S
 from shared.event import EventKind, Stage, encode_events
 from shared.ids import new_id
+from shared.tls_seen import TlsPolicy, TlsResult, TlsSeen, seen_facts
 from shared.wire import MAIL_TYPE, mail_headers
-from tests.integration.console.mail import MESSAGE, NOTE, delivered_story, envelope
+from tests.integration.console.mail import MESSAGE, NOTE, delivered_story, envelope, event
 from tests.integration.console.postgres import Postgres
 from tests.rabbit import Rabbit
 
@@ -90,6 +94,38 @@ async def test_what_the_stages_tell_becomes_rows_and_one_summary(rabbit: Rabbit,
     assert (row.id, row.state, row.sender, row.recipients) == (
         message_id, "refused", "a@example.org", "demo@gatepost.test",
     )  # fmt: skip
+
+
+async def test_the_latest_word_on_a_hop_stands_for_each_host_and_no_message_is_made_of_it(
+    rabbit: Rabbit, database: Database
+) -> None:
+    at, hop = time.time(), "smtp://one.test:25"
+    shut = event("h1", Stage.DELIVERY, EventKind.HOP, at, hop=hop, state="shut", cause="refused", until=at + 60)
+    opened = event("h2", Stage.DELIVERY, EventKind.HOP, at + 1, hop=hop, state="open", cause="")
+    elsewhere = replace(event("h3", Stage.DELIVERY, EventKind.HOP, at, hop=hop, state="slow", cause=""), host="host2")
+    forgotten = event("h4", Stage.DELIVERY, EventKind.HOP, at - HOP_KEPT_S - 9, hop="mx:a.test", state="shut", cause="")
+    async with recording(rabbit, database), publishing(rabbit, "edge") as publisher:
+        for batch in ([opened, elsewhere], [shut, forgotten]):
+            await tell(publisher, encode_events(batch))
+        await tell(publisher, encode_events(delivered_story(new_id())))
+        await until(lambda: _has(database, events, 7))
+    async with database.reading() as connection:
+        rows = await connection.execute(select(hops.c.host, hops.c.state, hops.c.until).order_by(hops.c.host))
+        assert list(map(tuple, rows)) == [("host1", "open", None), ("host2", "slow", None)]
+    assert await count(database, messages) == 1
+
+
+async def test_what_was_seen_of_tls_is_gathered_for_its_report(rabbit: Rabbit, database: Database) -> None:
+    facts = seen_facts(TlsSeen("a.test", TlsPolicy(), TlsResult.SUCCESS))
+    seen = event("t1", Stage.DELIVERY, EventKind.TLS_SEEN, DAY_S * 3.5, **facts)
+    odd = event("t2", Stage.DELIVERY, EventKind.TLS_SEEN, DAY_S * 3.5, domain=7)
+    async with recording(rabbit, database), publishing(rabbit, "edge") as publisher:
+        await tell(publisher, encode_events([seen, odd]))
+        await until(lambda: _has(database, tls_seen, 1))
+    async with database.reading() as connection:
+        row = (await connection.execute(select(tls_seen))).one()
+    assert (row.uid, row.day, row.domain) == (seen.uid, 3, "a.test")
+    assert await count(database, messages) == 0
 
 
 async def test_a_batch_that_comes_twice_is_written_once(rabbit: Rabbit, database: Database) -> None:

@@ -6,17 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from services.delivery.client.terms import Source
 from services.delivery.consumer import DeliveryConsumer
 from services.delivery.courier import Courier
+from services.delivery.first import Beginner
 from services.delivery.hops import Hops
-from services.delivery.mx import Exchangers
+from services.delivery.interface import Sources, sources_for
+from services.delivery.mx import Exchangers, is_of_this_machine
+from services.delivery.opener import Opener
+from services.delivery.outgoing.keyring import Keys
+from services.delivery.outgoing.signer import Signer
+from services.delivery.ruling import OrderBook
+from services.delivery.secrets import Secrets
 from services.delivery.settle import Settlement
+from services.delivery.tls.securing import Securing
+from services.delivery.tls.sts import StsPolicies
+from services.delivery.tls.sts_fetch import PolicyFetcher
 from shared.broker.publish import PublishError, PublishFailure
 from shared.dns.resolver import CachingResolver
 from shared.envelope import Client, Direction, Envelope, Proof, Recipient
 from shared.event import EventKind
 from shared.ids import new_id
-from shared.policy import Policy, parse_policy
+from shared.policy import DeliveryRules, Policy, parse_policy
+from shared.rewriting.keys import RewritingKeys
+from shared.state.memory import MemoryState
+from shared.tls_seen import TlsSeen
 from shared.wire import MAIL_TYPE, mail_headers, read_envelope
 
 OUR_NAME = "gate.example"
@@ -120,6 +134,7 @@ class InForce:
     """The policy in force."""
 
     policy: Policy
+    version: int = 1
 
 
 class Stage:
@@ -130,17 +145,39 @@ class Stage:
         self.events = FakeEvents()
         self.resolver = CachingResolver([], zone_files)
         exchangers = Exchangers(self.resolver, OUR_NAME, allow_private=True, port=mx_port)
-        self.courier = Courier(OUR_NAME, folder, self.resolver, exchangers)
-        self.hops = Hops(time.monotonic, 50)
+        state = MemoryState()
+        self.sts = StsPolicies(self.resolver, state, PolicyFetcher(self.resolver, exchangers.may_connect))
+        self.seen: list[TlsSeen] = []
+        self.secrets = Secrets(folder)
+        opener = Opener(Securing(self.resolver, self.sts), self.secrets, self.seen.append)
+        self.keys = Keys()
+        self.courier = Courier(
+            OUR_NAME,
+            folder,
+            resolver=self.resolver,
+            exchangers=exchangers,
+            opener=opener,
+            signer=Signer(self.keys, self.resolver),
+        )
+        self.hops = Hops(time.monotonic, 50, state)
+        self.orders = OrderBook()
         self.in_force = InForce(parse_policy(policy))
+        settlement = Settlement(self.publisher, self.events, OUR_NAME)
         self.consumer = DeliveryConsumer(
             courier=self.courier,
             hops=self.hops,
-            settlement=Settlement(self.publisher, self.events, OUR_NAME),
+            settlement=settlement,
+            beginner=Beginner(settlement, self.events, RewritingKeys((b"a secret of tests",)), OUR_NAME, time.time),
+            sources=self.sources,
+            orders=self.orders,
             events=self.events,
             in_force=self.in_force,
             memory_bytes=1_000_000,
         )
+
+    def sources(self, policy: Policy, sender: str, rules: DeliveryRules, message_id: str) -> Sources:
+        """Return whence messages go out."""
+        return sources_for(policy, sender, rules, message_id, is_ours=is_of_this_machine, default=Source(OUR_NAME))
 
     async def take(self, envelope: Envelope, message: bytes = MESSAGE, *, redelivered: bool = False) -> FakeDelivery:
         """Handle one message; it must be acknowledged."""
@@ -153,6 +190,7 @@ class Stage:
     async def close(self) -> None:
         self.hops.close()
         self.courier.close()
+        await self.sts.close()
         await self.resolver.close()
         await asyncio.sleep(0)
 

@@ -25,7 +25,7 @@ NO_SUCH_USER = "550 5.1.1 no such user"
 async def _probe(stage: Stage, recipient: str = "b@example.org") -> Probed:
     policy = stage.in_force.policy
     hop = hop_of(recipient.rpartition("@")[2], policy)
-    return await Prober(stage.courier, stage.hops).probe(hop, recipient, policy.delivery)
+    return await Prober(stage.courier, stage.hops, stage.sources).probe(hop, recipient, policy)
 
 
 def _of(stage: MakeStage, hop: NextHop, more: str = "") -> Stage:

@@ -238,7 +238,7 @@ async def test_a_null_sender_stays_null(stage: MakeStage) -> None:
         assert hop.mails[0].mail.startswith("MAIL FROM:<> ")
 
 
-async def test_requiretls_is_kept_on_a_socket_of_this_host_and_nowhere_on_the_network(
+async def test_requiretls_is_kept_on_a_socket_of_this_host_and_not_by_a_host_without_a_proof(
     stage: MakeStage, tmp_path: Path
 ) -> None:
     async with NextHop(lmtp=True, path=str(tmp_path / "lmtp")) as local, NextHop(lmtp=True, tls=True) as far:

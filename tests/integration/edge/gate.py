@@ -32,6 +32,7 @@ from shared.accounts import Account, AccountBook, encode_accounts
 from shared.dns.resolver import CachingResolver
 from shared.policy import Policy, SessionLimits, parse_policy
 from shared.reply import Reply
+from shared.rewriting.keys import RewritingKeys
 from shared.scram import derive_keys
 from shared.state.memory import MemoryState
 from shared.state.open import OwnedState
@@ -59,6 +60,8 @@ recipients = ["bob", "carol", "odd%name"]
 [domains."any.test"]
 route = "smtp://127.0.0.1:2500"
 recipients = "any"
+[destinations."smtp://127.0.0.1:2500"]
+tls = "off"
 [listeners.mx]
 purpose = "inbound"
 [listeners.chunked]
@@ -269,6 +272,7 @@ async def gate(
     logins: Binds | None = None,
     kerberos: Kerberos | None = None,
     country_database: Path | None = None,
+    keys: RewritingKeys = RewritingKeys(),
 ) -> AsyncIterator[Gate]:
     """Run an edge. certificate: a PEM file with key and certificate. own: settings of listeners, in place of others.
 
@@ -309,6 +313,7 @@ async def gate(
         authenticator=authenticator,
         budget=budget,
         broker_takes=lambda: running[0].broker_takes,
+        keys=keys,
     )
     settings = {name: ListenerSettings(port=0, certificate_file=certificate, key_file=certificate) for name in _PLAIN}
     settings |= own or {}

@@ -46,7 +46,15 @@ def test_every_file_can_be_used_by_its_program_and_is_private(layout: Layout) ->
         *("rabbitmq", "clamd", "rspamd", "edge", "content", "delivery", "console", "secrets")
     }
     for path in layout.settings.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+
+
+def test_edge_and_delivery_rewrite_with_one_secret_that_stays(layout: Layout) -> None:
+    made = generate(layout)
+    assert made.edge.rewriting_secrets == made.delivery.rewriting_secrets == generate(layout).edge.rewriting_secrets
+    assert len(made.edge.rewriting_secrets[0].get_secret_value()) == 32
+    assert made.delivery.secrets_dir == layout.secrets
+    assert layout.secrets.is_dir()
 
 
 def test_each_service_has_a_password_of_its_own(layout: Layout) -> None:

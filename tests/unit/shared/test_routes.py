@@ -72,7 +72,7 @@ def test_any_text_is_a_route_or_refused(kind: str, rest: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
+    ("text", "kept_without_tls"),
     [
         ("maildir:mail", True),
         ("lmtp:/run/dovecot/lmtp", True),
@@ -82,5 +82,6 @@ def test_any_text_is_a_route_or_refused(kind: str, rest: str) -> None:
         ("mx", False),
     ],
 )
-def test_requiretls_is_kept_where_the_message_stays_on_the_host(text: str, kept: bool) -> None:
-    assert keeps_requiretls(parse_route(text)) == kept
+def test_requiretls_is_kept_over_tls_or_where_the_message_stays_on_the_host(text: str, kept_without_tls: bool) -> None:
+    assert keeps_requiretls(parse_route(text), tls_off=False)
+    assert keeps_requiretls(parse_route(text), tls_off=True) == kept_without_tls

@@ -35,6 +35,9 @@ STATES = [
     ("quarantined", {}, State.QUARANTINED),
     ("released", {}, State.RELEASED),
     ("deleted", {}, State.DELETED),
+    ("ordered", {"order": "cancel"}, State.CANCELLED),
+    ("ordered", {"order": "retry"}, None),
+    ("expanded", {}, None),
     ("banned", {"client": "192.0.2.7"}, None),
     ("checked", {}, None),
     ("dropped", {}, None),
@@ -49,7 +52,16 @@ def test_state(kind: str, facts: dict[str, Any], state: State | None) -> None:
 
 
 def test_every_kind_of_event_is_in_the_table_or_changes_no_state() -> None:
-    silent = {"checked", "judged", "dmarc-seen", "learned", "dropped", "attempt", "dsn-sent", "dsn-withheld"}
+    silent = {"hop", "tls-seen"} | {
+        "checked",
+        "judged",
+        "dmarc-seen",
+        "learned",
+        "dropped",
+        "attempt",
+        "dsn-sent",
+        "dsn-withheld",
+    }
     assert {kind for kind, _, _ in STATES} >= {kind.value for kind in EventKind} - silent
 
 
@@ -74,6 +86,30 @@ def test_parts_and_reports_know_their_parent() -> None:
     )
     assert {name: summary.parent for name, summary in found.items()} == {"a1": None, "b2": "a1", "c3": "a1"}
     assert found["b2"].recipients == "x@y.test"
+
+
+def test_a_part_is_queued_for_its_hop_from_the_start() -> None:
+    part = {"id": "b2", "hop": "smtp://one:25", "recipients": ["x@y.test"]}
+    child = fold(event("split", into=[part]))["b2"]
+    assert (child.state, child.hop, child.waits_for) == ("queued", "smtp://one:25", None)
+
+
+def test_what_waits_knows_its_hop_and_reason_and_forgets_them_when_it_does_not_wait() -> None:
+    wait = event("retry", 2.0, hop="smtp://one:25", not_before=60.0, reason="451 later")
+    waiting = fold(event("queued"), wait)["a1"]
+    assert (waiting.hop, waiting.not_before, waiting.waits_for) == ("smtp://one:25", 60.0, "451 later")
+    done = fold(event("queued"), wait, event("delivered", 3.0, hop="smtp://one:25"))["a1"]
+    assert (done.state, done.hop, done.not_before, done.waits_for) == ("delivered", None, None, None)
+
+
+@pytest.mark.parametrize("not_before", [None, True, "soon", -1, 1e300, [1]])
+def test_a_time_that_is_none_is_unknown(not_before: Any) -> None:
+    assert fold(event("retry", hop="h", not_before=not_before))["a1"].not_before is None
+
+
+@pytest.mark.parametrize("kind", ["hop", "tls-seen"])
+def test_what_tells_of_no_message_makes_no_row_of_one(kind: str) -> None:
+    assert fold(event(kind, hop="smtp://one:25", state="shut")) == {}
 
 
 def test_a_message_is_never_its_own_parent() -> None:

@@ -114,6 +114,27 @@ RULES: list[tuple[str, Told, list[str]]] = [
         ),
         ["smtp://one:25 at 192.0.2.9", "TLSv1.2", "it took it: 250 ok", "it refused it: 550 no such user"],
     ),
+    (
+        "an expansion names who stands for whom, by which rule, and the new sender",
+        told("expanded", recipients=[{"from": DEMO, "to": ["b@else.test"], "by": "alias"}], sender="SRS0=x@gatepost.test"),
+        [f"{DEMO}: to b@else.test, by alias", "SRS0=x@gatepost.test"],
+    ),
+    (
+        "an order names who gave it, what it did, where to and why",
+        told("ordered", order="reroute", by="anna", why="moved", recipients=[DEMO], to="smtp://two:25"),
+        ["anna sent it another way, to smtp://two:25", DEMO, "moved"],
+    ),
+    (
+        "a cancelled message is said to be gone",
+        told("ordered", order="cancel", by="anna", why="spam", recipients=[DEMO]),
+        ["anna cancelled it", "nobody is told", "spam"],
+    ),
+    (
+        "a hop's state is told with its cause and end",
+        told("hop", hop="smtp://one:25", state="shut", cause="connection refused", until=1_800_000_060.0),
+        ["smtp://one:25 is shut until 2027-01-15 08:01:00 UTC: connection refused"],
+    ),
+    ("a note for a TLS report names the domain", told("tls-seen", domain="a.test", result="success"), ["a.test: success"]),
     ("a delivery names the hop", told("delivered", hop="mx", recipients=[DEMO], reply="250 ok"), ["mx", DEMO, "250 ok"]),
     (
         "a failure names the reason and the last answer",

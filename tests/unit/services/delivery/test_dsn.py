@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.delivery.dsn import FULL_UNASKED_BYTES, Reporter, decode_xtext, write_dsn
-from services.delivery.dsn_text import advice
+from services.delivery.dsn import FULL_UNASKED_BYTES, Reporter, write_dsn
+from services.delivery.dsn_text import advice, host_of, subject_of
 from services.delivery.outcome import Outcome, Status, outcome_of
 from services.delivery.plan import Action, Notice
 from shared.envelope import Body, Envelope, Notify, Proof, Recipient, Ret
@@ -39,6 +39,12 @@ def _parts(dsn: bytes) -> list[Message]:
     parts = report.get_payload()
     assert isinstance(parts, list)
     return parts  # type: ignore[return-value]
+
+
+def _text(dsn: bytes) -> str:
+    payload = _parts(dsn)[0].get_payload(decode=True)
+    assert isinstance(payload, bytes)
+    return payload.decode()
 
 
 def _groups(dsn: bytes) -> list[Message]:
@@ -120,6 +126,11 @@ def test_what_comes_back(action: Action, ret: Ret | None, size: int, full: bool)
         assert original.get_payload() == "From: a@client.example\r\nSubject: hello\r\n"
 
 
+def test_a_message_that_asked_for_tls_does_not_come_back_whole() -> None:
+    _, dsn = _write(envelope_of(requiretls=True, ret=Ret.FULL))
+    assert _parts(dsn)[2].get_content_type() == "text/rfc822-headers"
+
+
 def test_a_delay_tells_until_when_it_is_tried() -> None:
     _, dsn = _write(envelope_of(), reply=Reply(451, "4.2.1", "later"), action=Action.DELAYED)
     group = _groups(dsn)[1]
@@ -169,18 +180,104 @@ def test_nothing_from_outside_can_break_its_form(envid: str, orcpt: str, said: s
     assert all(len(line) <= 998 for line in dsn.split(b"\r\n"))
 
 
-def test_xtext_is_decoded_but_cannot_break_a_line() -> None:
-    assert decode_xtext("a+2Bb+0D+0AEvil: x") == "a+b Evil: x"
-
-
 @pytest.mark.parametrize(
     ("code", "part"),
     [
         ("5.1.1", "spelling"),
-        ("5.1.10", "does not take mail"),
+        ("5.1.10", "spelling"),
+        ("5.2.1", "switched off"),
+        ("5.2.2", "another way"),
+        ("5.3.4", "link to the file"),
         ("5.4.7", "could not be reached"),
+        ("5.6.0", "another form"),
+        ("5.7.1", "show them to your postmaster"),
+        ("5.7.30", "REQUIRETLS"),
         ("5.0.0", "postmaster"),
     ],
 )
-def test_advice_fits_the_status(code: str, part: str) -> None:
-    assert part in advice(code)
+def test_advice_fits_the_failure(code: str, part: str) -> None:
+    assert part in advice(outcome_of(Recipient("b@example.org"), Reply(550, code, "no")))
+
+
+def test_a_domain_without_mail_is_told_apart_from_an_unknown_recipient() -> None:
+    null_mx = outcome_of(Recipient("b@example.org"), Reply(556, "5.1.10", "no mail here"), remote=False)
+    assert "does not take mail at all" in advice(null_mx)
+
+
+def test_the_server_that_said_it_is_named_to_machines_and_to_people() -> None:
+    outcome = outcome_of(Recipient("b@example.org"), NO)
+    notice = Notice(Action.FAILED, (outcome,), "mx.example.org [192.0.2.1]:25")
+    _, dsn = write_dsn(notice, envelope_of(), MESSAGE, REPORTER, ID)
+    assert _groups(dsn)[1]["Remote-MTA"] == "dns; mx.example.org"
+    assert b"The mail server mx.example.org said: 550 5.1.1 no such user" in dsn
+
+
+@pytest.mark.parametrize(
+    ("peer", "host"),
+    [
+        ("mx.example [192.0.2.1]:25", "mx.example"),
+        ("[192.0.2.1]:25", "[192.0.2.1]"),
+        ("[2001:db8::1]:25", "[2001:db8::1]"),
+        ("/run/dovecot/lmtp", ""),
+        ("", ""),
+    ],
+)
+def test_the_host_of_a_peer(peer: str, host: str) -> None:
+    assert host_of(peer) == host
+
+
+def test_a_failure_says_what_happened_and_what_it_is_about() -> None:
+    text = _text(_write(envelope_of(), b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n an alle\r\n\r\nbody\r\n")[1])
+    assert "Subject: Grüße an alle\r\n" in text
+    assert "Accepted: Mon, 21 Sep 2026 14:12:20 +0000\r\n" in text
+    assert "What happened: There is no mailbox for this address.\r\n" in text
+
+
+def test_a_message_given_up_says_for_how_long_it_was_tried() -> None:
+    outcome = Outcome(Recipient("b@example.org"), Status.FAILED, Reply(451, "4.4.1", "unreachable"), remote=False)
+    _, dsn = write_dsn(Notice(Action.FAILED, (outcome,)), envelope_of(), MESSAGE, REPORTER, ID)
+    text = " ".join(_text(dsn).split())
+    assert "No way to the recipient's mail server was found. It was tried again for 5 days." in text
+
+
+def test_the_sender_of_mail_to_an_alias_reads_the_address_that_was_written_to() -> None:
+    recipient = Recipient("carol@elsewhere.example", (), "rfc822;info+2Bx@example.org")
+    dsn = _write(envelope_of(recipient))[1]
+    assert "<carol@elsewhere.example> (you wrote to info+x@example.org)" in _text(dsn)
+    one = _groups(dsn)[1]
+    assert one["Original-Recipient"] == "rfc822; info+x@example.org"
+    assert one["Final-Recipient"] == "rfc822; carol@elsewhere.example"
+
+
+def test_an_alias_of_several_has_the_action_of_its_own() -> None:
+    dsn = _write(envelope_of(), reply=Reply(250, "2.1.5", "ok"), action=Action.EXPANDED, remote=False)[1]
+    assert (_groups(dsn)[1]["Action"], _groups(dsn)[1]["Status"]) == ("expanded", "2.1.5")
+
+
+def test_a_sender_who_speaks_no_utf_8_gets_the_ascii_forms_of_an_address_behind_an_alias() -> None:
+    envelope, dsn = _write(envelope_of(Recipient("jürgen+x@example.org", (), "rfc822;info@example.org")))
+    assert not envelope.smtputf8
+    assert _parts(dsn)[1].get_content_type() == "message/delivery-status"
+    assert _groups(dsn)[1]["Final-Recipient"] == "utf-8; j\\x{FC}rgen\\x{2B}x@example.org"
+
+
+def test_every_word_of_a_long_reply_reaches_the_person_in_lines_of_a_bearable_length() -> None:
+    said = "very " * 60 + "x" * 150 + " end"
+    text = _text(_write(envelope_of(), reply=Reply(550, "5.7.1", said))[1])
+    assert " ".join(said.split()) in " ".join(text.split())
+    assert all(len(line) < 160 for line in text.split("\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("header", "subject"),
+    [
+        (b"From: x\r\nSUBJECT:hello\r\n there\r\n", "hello there"),
+        (b"From: x\r\n", ""),
+        (b"", ""),
+        (b"Subject: =?utf-8?q?a=0D=0Ab?=\r\n", "a b"),
+        (b"Subject: =?nonsense?q?a?=\r\n", "=?nonsense?q?a?="),
+        (b"Subject: " + b"x" * 500 + b"\r\n", "x" * 200 + "…"),
+    ],
+)
+def test_the_subject_is_read_whatever_it_is(header: bytes, subject: str) -> None:
+    assert subject_of(header) == subject

@@ -4,8 +4,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from services.delivery.mx import Exchangers, NoHost, addresses_of, is_of_this_machine, is_public
+from services.delivery.client.target import Speech, Target
+from services.delivery.mx import Exchangers, NoHost, addresses_of, is_of_this_machine, is_public, route_targets
 from shared.dns.answer import MX, Answer, DnsTemporary, Record
+from shared.routes import parse_route
 
 PUBLIC = "198.41.0.4"
 OTHER = "199.7.91.13"
@@ -131,7 +133,7 @@ def test_public_addresses_are_public(address: str) -> None:
 
 async def test_own_addresses_are_never_connected_to() -> None:
     table: dict[tuple[str, str], tuple[Record, ...] | None] = {("x.example", "A"): (PUBLIC,)}
-    assert await _refusal(_exchangers(table, own_addresses=[PUBLIC])) == "5.4.4"
+    assert await _refusal(_exchangers(table, own_addresses=[PUBLIC])) == "5.4.6"
 
 
 def test_this_machine_knows_its_own_addresses() -> None:
@@ -149,6 +151,19 @@ async def test_only_hosts_better_than_ourselves_are_used() -> None:
     assert await _refusal(_exchangers(table), "y.example") == "5.4.6"
 
 
+async def test_ourselves_under_another_name_are_known_by_the_address() -> None:
+    other = "198.41.0.5"
+    table: dict[tuple[str, str], tuple[Record, ...] | None] = {
+        ("x.example", "MX"): (MX(5, "a.example"), MX(10, "c.example"), MX(10, "alias.example"), MX(20, "b.example")),
+        ("y.example", "MX"): (MX(10, "alias.example"), MX(20, "b.example")),
+        **{(f"{name}.example", "A"): (other,) for name in ("a", "b", "c")},
+        ("alias.example", "A"): (PUBLIC,),
+    }
+    # RFC 5321 §5.1: c is no better than ourselves, and b is worse.
+    assert await _hosts(_exchangers(table, own_addresses=[PUBLIC])) == [("a.example", other)]
+    assert await _refusal(_exchangers(table, own_addresses=[PUBLIC]), "y.example") == "5.4.6"
+
+
 async def test_an_address_literal_is_connected_to() -> None:
     assert await _hosts(_exchangers({}), f"[{PUBLIC}]") == [(PUBLIC, PUBLIC)]
     assert await _refusal(_exchangers({}), "[nonsense]") == "5.1.2"
@@ -163,3 +178,21 @@ async def test_addresses_are_found_if_one_kind_has_no_answer() -> None:
     assert await addresses_of(Records({("a.example", "A"): (PUBLIC,), ("a.example", "AAAA"): None}), "a.example") == (
         PUBLIC,
     )
+
+
+@pytest.mark.parametrize(
+    ("route", "target"),
+    [
+        ("smtp://a.test", Target(Speech.SMTP, "a.test", "10.0.0.1", 25, named_securely=True)),
+        ("smtps://a.test:4465", Target(Speech.SMTPS, "a.test", "10.0.0.1", 4465, named_securely=True)),
+        ("lmtp://[::1]", Target(Speech.LMTP, "::1", "::1", 24, named_securely=True)),
+        ("lmtp:/run/lmtp", Target(Speech.LMTP, "localhost", path="/run/lmtp", named_securely=True)),
+    ],
+)
+async def test_a_configured_route_may_name_any_host(route: str, target: Target) -> None:
+    assert await route_targets(Records({("a.test", "A"): ("10.0.0.1",)}), parse_route(route)) == [target]
+
+
+async def test_a_configured_host_that_dns_does_not_know_makes_mail_wait() -> None:
+    with pytest.raises(DnsTemporary):
+        await route_targets(Records({}), parse_route("smtp://a.test"))

@@ -2,14 +2,24 @@
 
 import pytest
 
-from services.delivery.outcome import Attempt, outcome_of
-from services.delivery.plan import Action, Plan, Withheld, plan_after
+from services.delivery.classify import FailureClass
+from services.delivery.outcome import Attempt, outcome_of, same_for_all
+from services.delivery.plan import Action, Plan, Withheld, expanded_notice, plan_after, plan_waiting
 from shared.envelope import Envelope, Notify, Proof, Recipient, Retry
 from shared.policy import RetryRules
 from shared.reply import Reply
 from tests.unit.services.delivery.envelopes import NOW, envelope_of
 
-RULES = RetryRules(steps_s=[60, 300], lifetime_s=10_000, delay_notice_after_s=1000)
+RULES = RetryRules(
+    steps_s=[60, 300],
+    connection_steps_s=[70, 310],
+    greylisted_steps_s=[30, 40],
+    policy_steps_s=[500],
+    codes={"4.2.2": [3000]},
+    lifetime_s=10_000,
+    delay_notice_after_s=1000,
+)
+GREY, SPAM, FULL = Reply(450, "4.2.0", "Greylisted"), Reply(421, "4.7.0", "spam"), Reply(452, "4.2.2", "full")
 OK, LATER, NO = Reply(250, "2.0.0", "ok"), Reply(451, "4.2.1", "later"), Reply(550, "5.1.1", "no")
 
 
@@ -31,7 +41,10 @@ def test_each_outcome_goes_its_way() -> None:
     plan = _plan(envelope_of("a@x.example", "b@x.example", "c@x.example"), OK, NO, LATER)
     assert plan.retry is not None
     assert [to.address for to in plan.retry.recipients] == ["c@x.example"]
-    assert plan.retry.retry == Retry(attempts=1, not_before=NOW + 60, last_reply="451 4.2.1 later")
+    assert plan.retry.retry == Retry(
+        attempts=1, not_before=NOW + 60, last_reply="451 4.2.1 later", tried_at=NOW, failure="other", failures=1
+    )
+    assert (plan.failure, plan.not_before) == (FailureClass.OTHER, NOW + 60)
     assert _notices(plan) == [(Action.FAILED, ["b@x.example"])]
 
 
@@ -39,6 +52,60 @@ def test_what_is_given_up_has_failed() -> None:
     plan = _plan(envelope_of(received_at=NOW - 10_001), LATER)
     assert plan.retry is None
     assert _notices(plan) == [(Action.FAILED, ["b@example.org"])]
+
+
+def test_what_expires_together_is_told_together() -> None:
+    plan = _plan(envelope_of("a@x.example", "b@x.example", "c@x.example", received_at=NOW - 10_001), LATER, NO, GREY)
+    assert [sorted(addresses) for _, addresses in _notices(plan)] == [["a@x.example", "b@x.example", "c@x.example"]]
+
+
+@pytest.mark.parametrize(
+    ("retry", "reply", "delay_s", "failure", "failures"),
+    [
+        (Retry(), GREY, 30, "greylisted", 1),
+        (Retry(attempts=1, failure="greylisted", failures=1), GREY, 40, "greylisted", 2),
+        (Retry(attempts=1, failure="greylisted", failures=1), LATER, 60, "other", 1),
+        (Retry(attempts=2, failure="other", failures=2), GREY, 30, "greylisted", 1),
+        (Retry(), SPAM, 500, "policy", 1),
+        (Retry(), FULL, 3000, "mailbox-full", 1),
+        (Retry(attempts=9, failure="policy", failures=1), LATER, 300, "other", 1),
+    ],
+)
+def test_each_class_of_failure_goes_down_its_own_ladder(
+    retry: Retry, reply: Reply, delay_s: float, failure: str, failures: int
+) -> None:
+    plan = _plan(envelope_of(retry=retry), reply)
+    assert plan.retry is not None
+    noted = plan.retry.retry
+    assert (plan.delay_s, noted.failure, noted.failures) == (delay_s, failure, failures)
+    assert (noted.attempts, noted.tried_at) == (retry.attempts + 1, NOW)
+
+
+def test_a_hop_that_is_out_of_reach_has_the_ladder_of_connections() -> None:
+    outcomes = same_for_all(envelope_of().recipients, Reply(451, "4.4.1", "no connection within 15 s"))
+    plan = plan_after(envelope_of(), Attempt(outcomes, hop_failed="no connection"), RULES, NOW)
+    assert (plan.delay_s, plan.failure) == (70, FailureClass.CONNECTION)
+
+
+def test_recipients_put_off_for_different_reasons_are_tried_with_the_soonest() -> None:
+    plan = _plan(envelope_of("a@x.example", "b@x.example"), SPAM, GREY)
+    assert plan.retry is not None
+    assert (plan.delay_s, plan.failure, len(plan.retry.recipients)) == (30, FailureClass.GREYLISTED, 2)
+
+
+def test_two_reasons_do_not_begin_each_other_s_ladder_anew() -> None:
+    envelope, delays = envelope_of("a@x.example", "b@x.example"), []
+    for _ in range(4):
+        plan = _plan(envelope, GREY, LATER)
+        assert plan.retry is not None
+        envelope = plan.retry
+        delays.append(plan.delay_s)
+    assert delays == [30, 40, 40, 40]
+
+
+def test_recipients_that_were_too_many_go_in_the_next_transaction() -> None:
+    plan = _plan(envelope_of("a@x.example", "b@x.example"), OK, Reply(452, "4.5.3", "too many recipients"))
+    assert (plan.delay_s, plan.failure) == (5, FailureClass.TOO_MANY)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +174,41 @@ def test_success_is_told_where_the_hop_does_not(
     asks = Recipient("b@x.example", (Notify.SUCCESS,))
     assert [action for action, _ in _notices(_plan(envelope_of(asks, **changes), OK, **attempt))] == actions
     assert _notices(_plan(envelope_of("b@x.example", **changes), OK, **attempt)) == []
+
+
+@pytest.mark.parametrize(
+    ("age_s", "notices"),
+    [(0, []), (1000, [(Action.DELAYED, ["b@example.org"])]), (10_000, [(Action.FAILED, ["b@example.org"])])],
+)
+def test_a_message_that_waits_without_an_attempt_comes_to_its_notices_all_the_same(
+    age_s: float, notices: list[tuple[Action, list[str]]]
+) -> None:
+    envelope = envelope_of(received_at=NOW - age_s, retry=Retry(attempts=3, failure="connection", failures=3))
+    plan = plan_waiting(envelope, "waiting for the hop: refused", 5, RULES, NOW)
+    assert _notices(plan) == notices
+    assert (plan.retry is None) == (age_s == 10_000)
+    if plan.retry is not None:
+        noted = plan.retry.retry
+        assert (noted.attempts, noted.failures, noted.last_reply) == (3, 3, "waiting for the hop: refused")
+        assert (plan.delay_s, plan.not_before, plan.failure) == (5, NOW + 5, None)
+        assert plan_waiting(plan.retry, "waiting", 5, RULES, NOW).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "notify", "told"),
+    [
+        ({}, (Notify.SUCCESS, Notify.FAILURE), True),
+        ({}, (), False),
+        ({}, (Notify.NEVER,), False),
+        ({"sender": ""}, (Notify.SUCCESS,), False),
+        ({"proved": None}, (Notify.SUCCESS,), False),
+    ],
+)
+def test_an_alias_of_several_is_told_where_success_is(
+    changes: dict[str, object], notify: tuple[Notify, ...], told: bool
+) -> None:
+    alias = Recipient("all@x.example", notify)
+    notice = expanded_notice(envelope_of(alias, **changes), [alias])
+    assert (notice is not None) is told
+    if notice is not None:
+        assert (notice.action, notice.outcomes[0].recipient) == (Action.EXPANDED, alias)

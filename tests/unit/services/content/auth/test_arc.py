@@ -18,8 +18,8 @@ from services.content.auth import arc as module
 from services.content.auth.arc import evaluate_arc
 from services.content.auth.arc_result import ArcResult, ArcWord
 from services.content.auth.arcset import MAX_SETS
-from services.content.auth.canon import relaxed_field
 from services.content.auth.digests import BodyDigests
+from shared.auth.canon import relaxed_field
 from shared.auth.message import split_message
 from shared.dns.replay import NeedLookup
 from tests.unit.services.content.auth.signing import MESSAGE, rsa_keys, seal, sealed, sign

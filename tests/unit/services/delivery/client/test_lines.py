@@ -98,8 +98,17 @@ def test_obstacles(envelope: Envelope, message: bytes, offered: Extensions, enha
     assert (refusal.enhanced if refusal else None) == enhanced
 
 
-def test_requiretls_is_kept_by_a_socket_of_this_host() -> None:
-    assert obstacle(envelope_of(requiretls=True), PLAIN, NONE, is_local=True) is None
+def test_requiretls_goes_where_the_session_keeps_it() -> None:
+    assert obstacle(envelope_of(requiretls=True), PLAIN, NONE, keeps_requiretls=True) is None
+    assert mail_line(envelope_of(requiretls=True), PLAIN, Extensions(requiretls=True)).endswith(b" REQUIRETLS\r\n")
+    # A socket of this host need not offer it.
+    assert b"REQUIRETLS" not in mail_line(envelope_of(requiretls=True), PLAIN, NONE)
+    assert b"REQUIRETLS" not in mail_line(envelope_of(), PLAIN, Extensions(requiretls=True))
+
+
+def test_ehlo_tells_mechanisms_and_requiretls() -> None:
+    offered = read_extensions([b"hop.example", b"REQUIRETLS", b"AUTH PLAIN scram-sha-256"])
+    assert (offered.requiretls, offered.auth) == (True, frozenset({"PLAIN", "SCRAM-SHA-256"}))
 
 
 def test_a_message_without_an_empty_line_is_all_header() -> None:

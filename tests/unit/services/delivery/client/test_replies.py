@@ -52,6 +52,13 @@ def test_what_is_no_reply_is_an_error(octets: bytes) -> None:
         ReplyReader().feed(octets)
 
 
+@pytest.mark.parametrize("fault", [b"nonsense\r\n", b"x" * (LINE_LIMIT + 1)])
+def test_what_was_said_before_the_nonsense_stands(fault: bytes) -> None:
+    with pytest.raises(ReplyError) as raised:
+        ReplyReader().feed(b"250 2.0.0 ok\r\n" + fault)
+    assert raised.value.before == (HopReply(250, (b"2.0.0 ok",)),)
+
+
 @given(st.binary(max_size=200))
 def test_any_octets_are_replies_or_an_error(octets: bytes) -> None:
     try:

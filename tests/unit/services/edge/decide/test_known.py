@@ -3,11 +3,14 @@
 import pytest
 
 from services.edge.decide.recipient import NOT_VERIFIED, Known, judge_known, judge_recipient
+from services.edge.decide.refusal import Refusal
 from services.edge.decide.refusal import RefusalReason as Why
 from services.edge.session import Session, Transaction
 from shared.address import Address
 from shared.envelope import Recipient
 from shared.policy import Listener, Purpose, parse_policy
+from shared.rewriting.keys import RewritingKeys
+from shared.rewriting.resolve import resolve
 
 POLICY = parse_policy(
     """
@@ -26,15 +29,21 @@ STRANGER = Session("mx", Listener(purpose=Purpose.INBOUND), "192.0.2.1", 1)
 ASKING = pytest.mark.parametrize("domain", ["route.test", "directory.test"])
 
 
-def judge(local_part: str, domain: str, already: int = 0) -> Why | None:
+def refusal_of(local_part: str, domain: str, already: int = 0) -> Refusal | None:
     tx = Transaction("x@away.test", [Recipient("a@list.test")] * already)
-    refusal = judge_recipient(STRANGER, POLICY, tx, Address(local_part, domain))
+    recipient = Address(local_part, domain)
+    resolution = resolve(recipient, POLICY, RewritingKeys(), null_sender=False, now=0)
+    return judge_recipient(STRANGER, POLICY, tx, recipient, resolution)
+
+
+def judge(local_part: str, domain: str, already: int = 0) -> Why | None:
+    refusal = refusal_of(local_part, domain, already)
     return refusal.reason if refusal else None
 
 
 @ASKING
 def test_a_recipient_is_to_be_asked_for_and_not_taken_unasked(domain: str) -> None:
-    assert judge_recipient(STRANGER, POLICY, Transaction(""), Address("bob", domain)) is NOT_VERIFIED
+    assert refusal_of("bob", domain) is NOT_VERIFIED
 
 
 @ASKING
@@ -59,7 +68,7 @@ def test_a_known_recipient_is_taken() -> None:
 
 
 def test_an_unknown_recipient_is_refused_in_the_words_for_one_that_is_not_listed() -> None:
-    listed = judge_recipient(STRANGER, POLICY, Transaction(""), Address("eve", "list.test"))
+    listed = refusal_of("eve", "list.test")
     assert listed is not None
     assert judge_known(Known.NO) == listed
     assert str(listed.reply).startswith("550 5.1.1 ")

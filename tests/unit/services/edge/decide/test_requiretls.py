@@ -1,16 +1,33 @@
-"""Which routes keep what REQUIRETLS asks for."""
+"""Which domains' routes keep what REQUIRETLS asks for."""
 
 import pytest
 
 from services.edge.decide.requiretls import judge_requiretls
-from shared.routes import parse_route
+from shared.policy import parse_policy
+
+POLICY = """
+[domains."x.test"]
+route = {route}
+recipients = "any"
+[destinations."smtp://plain.test"]
+tls = "off"
+[destinations."x.test"]
+tls = "off"
+"""
 
 
 @pytest.mark.parametrize(
-    "route, kept",
-    [("maildir:mail", True), ("lmtp:/run/lmtp", True), ("mx", False), ("smtp://127.0.0.1:2500", False)],
+    ("route", "kept"),
+    [
+        ('"maildir:mail"', True),
+        ('"lmtp:/run/lmtp"', True),
+        ('"smtp://127.0.0.1:2500"', True),
+        ('"smtp://plain.test"', False),
+        ('"mx"', False),
+        ('["smtp://plain.test", "smtp://good.test"]', True),
+    ],
 )
-def test_a_route_that_cannot_keep_it_is_refused(route: str, kept: bool) -> None:
-    refusal = judge_requiretls(parse_route(route))
+def test_a_domain_without_a_route_that_can_keep_it_is_refused(route: str, kept: bool) -> None:
+    refusal = judge_requiretls("x.test", parse_policy(POLICY.format(route=route)))
     assert (refusal is None) == kept
     assert refusal is None or str(refusal.reply).startswith("550 5.7.30 ")

@@ -14,6 +14,8 @@ from shared.accounts import Account
 from shared.address import Address
 from shared.envelope import Proof, Recipient
 from shared.policy import Listener, Policy, Purpose, TlsMode, parse_policy
+from shared.rewriting.keys import RewritingKeys
+from shared.rewriting.resolve import resolve
 
 POLICY = parse_policy(
     """
@@ -55,7 +57,9 @@ def _transaction(already: int) -> Transaction:
     ],
 )
 def test_recipients(session: Session, local_part: str, domain: str, already: int, expected: Why | None) -> None:
-    refusal = judge_recipient(session, POLICY, _transaction(already), Address(local_part, domain))
+    recipient = Address(local_part, domain)
+    resolution = resolve(recipient, POLICY, RewritingKeys(), null_sender=False, now=0)
+    refusal = judge_recipient(session, POLICY, _transaction(already), recipient, resolution)
     assert (refusal.reason if refusal else None) == expected
 
 

@@ -10,7 +10,7 @@ from dkim.canonicalization import Relaxed, Simple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.content.auth.canon import (
+from shared.auth.canon import (
     body_pieces,
     relaxed_body,
     relaxed_field,

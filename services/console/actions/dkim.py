@@ -1,0 +1,318 @@
+"""DKIM keys: made, switched, retired; kept in SQL, and sent whole to the stream that delivery reads (I/O: SQL, broker).
+
+Owns: the life of a key. It is made (pending), its record is published by hand, it signs (active) once DNS was seen to
+have the records of all that are to sign with it, and is kept (retired) until no signature of its is on its way.
+On failure: ActionError; nothing is changed then.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.console.actions.desk import ActionError, Desk
+from services.console.actions.key_records import DNS_PORT, Look, is_published, look_up
+from services.console.actions.new_keys import PREFIX, SUFFIXES, make_pair, next_prefix, pem
+from services.console.tables import dkim_keys, key_books
+from shared.address import AddressError, parse_domain
+from shared.broker.topology import Exchange, Key
+from shared.dkim_keys import (
+    SIGNATURE_LIFE_S,
+    DkimKey,
+    KeyAlgorithm,
+    KeyBook,
+    KeyState,
+    encode_keys,
+    record_name,
+    record_of,
+)
+from shared.dns.open import open_resolver
+
+GRACE_S = float(SIGNATURE_LIFE_S)
+_ASK_EVERY_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A key as a list shows it, without its secret. Times are Unix seconds."""
+
+    domain: str
+    selector: str
+    algorithm: str
+    record: str
+    state: KeyState
+    made_at: float
+    state_at: float
+    keep_until: float | None
+
+    @property
+    def name(self) -> str:
+        """Where its record stands."""
+        return record_name(self.selector, self.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A key, and what DNS says of it."""
+
+    key: Listed
+    looks: list[Look]
+
+    @property
+    def published(self) -> bool:
+        """Whether its record is there for everybody."""
+        return is_published(self.looks)
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What changed: keys that sign from now on, and keys that do no more."""
+
+    active: list[Listed]
+    retired: list[Listed]
+
+
+async def list_keys(desk: Desk, domain: str = "") -> list[Listed]:
+    """Return the keys of a domain, or all. Raises ActionError for what is no domain."""
+    async with desk.database.reading() as connection:
+        return await _rows(connection, _checked_domain(domain) if domain else "")
+
+
+async def add_keys(desk: Desk, domain: str, selector: str = "", *, rotate: bool = False) -> list[Listed]:
+    """Make a pair of keys, which does not sign yet. Raises ActionError.
+
+    selector: what both selectors begin with; else the next one. rotate: for a domain that signs already.
+    """
+    domain = _checked_domain(domain)
+    if selector and not PREFIX.match(selector):
+        raise ActionError(f"--selector {selector}: 1 to 52 of a-z, 0-9 and hyphens, none at either end")
+    made = await asyncio.to_thread(make_pair)
+    now = time.time()
+    async with desk.database.writing() as connection:
+        known = await _rows(connection, domain)
+        _check_addable(domain, known, rotate=rotate)
+        prefix = selector or next_prefix([key.selector for key in known], now)
+        rows = [
+            {
+                "domain": domain,
+                "selector": f"{prefix}-{SUFFIXES[algorithm]}",
+                "algorithm": algorithm.value,
+                "private_key": pem(private),
+                "record": record_of(private),
+                "state": KeyState.PENDING.value,
+                "made_at": now,
+                "state_at": now,
+                "keep_until": None,
+            }
+            for algorithm, private in made
+        ]
+        taken = {key.selector for key in known} & {str(row["selector"]) for row in rows}
+        if taken:
+            # A name that had another key is remembered by resolvers everywhere.
+            raise ActionError(f"{domain} has keys with the selector {min(taken)} already; choose another")
+        await connection.execute(insert(dkim_keys), rows)
+        await desk.note(connection, "dkim add", domain, selectors=[row["selector"] for row in rows])
+        await _publish_book(desk, connection)
+        return [key for key in await _rows(connection, domain) if key.state is KeyState.PENDING]
+
+
+async def look_at_keys(desk: Desk, domain: str, *, port: int = DNS_PORT) -> list[Looked]:
+    """Return what DNS says now of all keys of a domain. Raises ActionError if it has none."""
+    keys = await list_keys(desk, domain)
+    if not keys:
+        raise ActionError(f"{domain} has no DKIM keys; make them: gatepost dkim add {domain}")
+    return await _looked(desk, keys, port)
+
+
+async def switch_keys(
+    desk: Desk, domain: str, *, grace_s: float = GRACE_S, wait_s: float = 0.0, port: int = DNS_PORT
+) -> Switched:
+    """Let the pending keys of a domain sign, if DNS has the records of all of them. Raises ActionError.
+
+    grace_s: for how long those that signed until now are kept. wait_s: for how long to wait for DNS.
+    """
+    domain = _checked_domain(domain)
+    pending = [key for key in await list_keys(desk, domain) if key.state is KeyState.PENDING]
+    if not pending:
+        raise ActionError(f"{domain} has no keys that wait; make them: gatepost dkim add, or gatepost dkim rotate")
+    give_up_at = time.monotonic() + wait_s
+    while missing := [one for one in await _looked(desk, pending, port) if not one.published]:
+        left_s = give_up_at - time.monotonic()
+        if left_s <= 0:
+            raise ActionError(f"nothing is switched, for DNS does not have all records: {_told(missing)}")
+        await asyncio.sleep(min(_ASK_EVERY_S, left_s))
+    return await _switch(desk, domain, pending, grace_s)
+
+
+async def retire_keys(desk: Desk, domain: str, *, grace_s: float = GRACE_S, pending_only: bool = False) -> list[Listed]:
+    """Let a domain sign no more, and forget its pending keys; return those retired. Raises ActionError.
+
+    pending_only: forget the pending keys alone.
+    """
+    domain = _checked_domain(domain)
+    now = time.time()
+    async with desk.database.writing() as connection:
+        known = await _rows(connection, domain)
+        if not any(
+            key.state is KeyState.PENDING or (key.state is KeyState.ACTIVE and not pending_only) for key in known
+        ):
+            raise ActionError(f"{domain} has no {'pending keys' if pending_only else 'keys that sign or wait'}")
+        await connection.execute(
+            delete(dkim_keys).where(dkim_keys.c.domain == domain, dkim_keys.c.state == KeyState.PENDING.value)
+        )
+        if not pending_only:
+            await _retire_active(connection, domain, now, grace_s)
+        await desk.note(connection, "dkim retire", domain, pending_only=pending_only, grace_s=grace_s)
+        await _publish_book(desk, connection)
+        was_active = {key.selector for key in known if key.state is KeyState.ACTIVE}
+        return [
+            key
+            for key in await _rows(connection, domain)
+            if key.state is KeyState.RETIRED and key.selector in was_active
+        ]
+
+
+async def prune_keys(desk: Desk, domain: str = "") -> tuple[list[Listed], list[Listed]]:
+    """Forget retired keys whose grace is over; return them, and those that must be kept longer. Raises ActionError.
+
+    The records of the first may be taken out of DNS after this, and not before.
+    """
+    domain = _checked_domain(domain) if domain else ""
+    now = time.time()
+    async with desk.database.writing() as connection:
+        retired = [key for key in await _rows(connection, domain) if key.state is KeyState.RETIRED]
+        over = [key for key in retired if (key.keep_until or 0.0) <= now]
+        for key in over:
+            await connection.execute(
+                delete(dkim_keys).where(dkim_keys.c.domain == key.domain, dkim_keys.c.selector == key.selector)
+            )
+        if over:
+            await desk.note(connection, "dkim prune", domain or "all", names=[key.name for key in over])
+            await _publish_book(desk, connection)
+    return over, [key for key in retired if key not in over]
+
+
+async def _switch(desk: Desk, domain: str, pending: Sequence[Listed], grace_s: float) -> Switched:
+    now = time.time()
+    async with desk.database.writing() as connection:
+        before = await _rows(connection, domain)
+        # Exactly what was looked for in DNS: keys that somebody else made or took away meanwhile were not.
+        if [key.selector for key in before if key.state is KeyState.PENDING] != [key.selector for key in pending]:
+            raise ActionError(f"the keys of {domain} were changed meanwhile; nothing is switched, try again")
+        await _retire_active(connection, domain, now, grace_s)
+        await connection.execute(
+            update(dkim_keys)
+            .where(dkim_keys.c.domain == domain, dkim_keys.c.state == KeyState.PENDING.value)
+            .values(state=KeyState.ACTIVE.value, state_at=now)
+        )
+        await desk.note(connection, "dkim switch", domain, active=[key.selector for key in pending], grace_s=grace_s)
+        await _publish_book(desk, connection)
+        after = await _rows(connection, domain)
+    were_active = {key.selector for key in before if key.state is KeyState.ACTIVE}
+    return Switched(
+        [key for key in after if key.state is KeyState.ACTIVE], [key for key in after if key.selector in were_active]
+    )
+
+
+async def _retire_active(connection: AsyncConnection, domain: str, now: float, grace_s: float) -> None:
+    await connection.execute(
+        update(dkim_keys)
+        .where(dkim_keys.c.domain == domain, dkim_keys.c.state == KeyState.ACTIVE.value)
+        .values(state=KeyState.RETIRED.value, state_at=now, keep_until=now + grace_s)
+    )
+
+
+async def _looked(desk: Desk, keys: Sequence[Listed], port: int) -> list[Looked]:
+    # A resolver of its own each time: it remembers nothing.
+    resolver = open_resolver(desk.settings.dns)
+    try:
+        looks = await asyncio.gather(*(look_up(resolver, key.name, key.record, port=port) for key in keys))
+    finally:
+        await resolver.close()
+    return [Looked(key, look) for key, look in zip(keys, looks, strict=True)]
+
+
+def _told(missing: Sequence[Looked]) -> str:
+    return "; ".join(
+        f"{one.key.name}: {told_look(look)}"
+        for one in missing
+        for number, look in enumerate(one.looks)
+        if not is_published([look]) and (number == 0 or look.state is not None)
+    )
+
+
+def told_look(look: Look) -> str:
+    """Return a sentence about what a server says (PURE)."""
+    said = look.state.value if look.state is not None else f"no answer ({look.cause})"
+    return f"{said} at {look.server or 'our resolver'}"
+
+
+async def _rows(connection: AsyncConnection, domain: str) -> list[Listed]:
+    columns = dkim_keys.c
+    chosen = select(dkim_keys).order_by(columns.domain, columns.made_at, columns.selector.desc())
+    rows = await connection.execute(chosen.where(columns.domain == domain) if domain else chosen)
+    return [
+        Listed(
+            row.domain,
+            row.selector,
+            row.algorithm,
+            row.record,
+            KeyState(row.state),
+            row.made_at,
+            row.state_at,
+            row.keep_until,
+        )
+        for row in rows
+    ]
+
+
+async def _publish_book(desk: Desk, connection: AsyncConnection) -> None:
+    known = await connection.scalar(select(func.max(key_books.c.version))) or 0
+    # At least the time: a database that was made anew never sends a version that delivery takes for an old one.
+    version = max(known + 1, int(time.time()))
+    rows = await connection.execute(select(dkim_keys).order_by(dkim_keys.c.domain, dkim_keys.c.selector))
+    keys = tuple(
+        DkimKey(
+            row.domain,
+            row.selector,
+            KeyAlgorithm(row.algorithm),
+            row.private_key,
+            KeyState(row.state),
+            row.keep_until,
+        )
+        for row in rows
+    )
+    await connection.execute(insert(key_books), [{"version": version, "author": desk.who, "at": time.time()}])
+    await desk.publish(
+        Exchange.KEYS,
+        Key.KEYS,
+        encode_keys(KeyBook(version, keys)),
+        else_="nothing is changed",
+        message_type="gatepost.keys.v1",
+    )
+
+
+def _check_addable(domain: str, known: Sequence[Listed], *, rotate: bool) -> None:
+    if any(key.state is KeyState.PENDING for key in known):
+        raise ActionError(
+            f"{domain} has keys that wait for their records: gatepost dkim show {domain}. Let them sign with "
+            f"gatepost dkim switch {domain}, or forget them with gatepost dkim retire --pending {domain}"
+        )
+    signs = any(key.state is KeyState.ACTIVE for key in known)
+    if rotate and not signs:
+        raise ActionError(f"{domain} has no keys that sign; make the first: gatepost dkim add {domain}")
+    if signs and not rotate:
+        raise ActionError(f"{domain} has keys that sign; make the next with gatepost dkim rotate {domain}")
+
+
+def _checked_domain(domain: str) -> str:
+    try:
+        name = parse_domain(domain)
+    except AddressError as error:
+        raise ActionError(str(error)) from None
+    if name.startswith("["):
+        raise ActionError(f"{domain} is an address; DKIM keys belong to domains")
+    return name

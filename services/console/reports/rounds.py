@@ -1,0 +1,29 @@
+"""Sending what is due, again and again (I/O: clock).
+
+On failure: logged, and tried again at the next round.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+_log = structlog.get_logger()
+
+ROUND_S = 900.0
+KEPT_DAYS = 7
+# What happened at the end of a day may be told a little later.
+SETTLED_S = 3600
+
+
+async def run_rounds(name: str, one_round: Callable[[], Awaitable[None]]) -> None:
+    """Do a round every quarter of an hour, until cancelled. name: of the reports, for the log."""
+    while True:
+        try:
+            await one_round()
+        except SQLAlchemyError as error:
+            _log.warning(f"{name}-wait", cause=type(error).__name__)
+        except Exception:  # a defect here must not end the recorder
+            _log.exception(f"{name}-failed")
+        await asyncio.sleep(ROUND_S)

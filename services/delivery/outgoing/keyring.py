@@ -1,0 +1,98 @@
+"""The DKIM keys in force in this process (I/O: reads their stream).
+
+Owns: following `gatepost.keys`: the highest version wins and never goes back; and whose keys sign for a domain.
+On failure: an entry that cannot be read is logged and refused, the last good book stays; a key that cannot be loaded is
+logged, and the others sign.
+"""
+
+import asyncio
+from typing import Protocol
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from services.delivery.outgoing.signing_key import Signatories, signatories
+from shared.broker.connect import Link
+from shared.broker.consume import StreamReader
+from shared.broker.topology import Queue
+from shared.dkim_keys import KeyBook, decode_keys
+
+_log = structlog.get_logger()
+
+
+class KeysPort(Protocol):
+    """What a signer knows of keys."""
+
+    @property
+    def sign(self) -> bool:
+        """Whether there is any domain that signs."""
+
+    def signatories_for(self, domain: str) -> Signatories:
+        """Return who signs for mail from a domain; nobody is an empty tuple."""
+
+
+class Keys:
+    """The highest book that was taken."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._by_domain: dict[str, Signatories] = {}
+
+    @property
+    def sign(self) -> bool:
+        """Whether there is any domain that signs."""
+        return bool(self._by_domain)
+
+    def take(self, book: KeyBook) -> bool:
+        """Put a book in force; return whether it was newer than the one before."""
+        if book.version <= self.version:
+            return False
+        self._by_domain, faults = signatories(book.keys)
+        self.version = book.version
+        for fault in faults:
+            _log.error("dkim-key-unusable", cause=fault)
+        _log.info("dkim-keys-in-force", version=book.version, domains=len(self._by_domain))
+        return True
+
+    def signatories_for(self, domain: str) -> Signatories:
+        """Return who signs for a domain: its own keys, else those of the nearest domain above it that has any."""
+        # RFC 6376 §3.5: d= may be above the author's domain; RFC 9989 takes it for aligned unless the domain is strict.
+        while domain:
+            if (found := self._by_domain.get(domain)) is not None:
+                return found
+            domain = domain.partition(".")[2]
+        return ()
+
+
+class Keyring(Keys):
+    """The keys of the stream."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self._link = link
+        self._read = asyncio.Event()
+        StreamReader(link, Queue.KEYS.value, self._on_entry)
+        link.on_up(self._see_whether_empty)
+
+    async def wait_read(self, deadline_s: float) -> None:
+        """Wait until a book is in force or it is known that there is none, so that no mail leaves unsigned meanwhile.
+
+        Any book will do: who signs with an old one's keys still shows first that DNS has them. After the deadline it
+        is logged, and mail goes on.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._read.wait()
+        except TimeoutError:
+            _log.error("dkim-keys-unread", for_s=deadline_s, in_force=self.version)
+            self._read.set()
+
+    async def _see_whether_empty(self, connection: AbstractConnection) -> None:
+        channel = await self._link.open_channel(connection)
+        declared = await channel.queue_declare(Queue.KEYS.value, passive=True)
+        if not declared.message_count:
+            self._read.set()
+
+    async def _on_entry(self, body: bytes) -> None:
+        self.take(decode_keys(body))
+        self._read.set()
