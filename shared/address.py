@@ -23,6 +23,7 @@ _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _DOT_STRING_UTF8 = re.compile(rf"{_ATEXT_UTF8}+(?:\.{_ATEXT_UTF8}+)*\Z")
 _QUOTED = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\[\x20-\x7e])*"\Z')
 _QUOTED_UTF8 = re.compile(r'"(?:[\x20\x21\x23-\x5b\x5d-\x7e\u00a0-\U0010ffff]|\\[\x20-\x7e])*"\Z')
+_SRS = re.compile(r'"?SRS[01][=+-]', re.IGNORECASE)
 _NEEDS_BACKSLASH = re.compile(r'["\\]')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z")
@@ -80,9 +81,11 @@ def parse_local_part(text: str, *, smtputf8: bool = True) -> str:
     """Return a local part as it stands, dot-string or quoted string. Raises AddressError."""
     if not text.isascii() and not smtputf8:
         raise AddressError("the local part is not ASCII, which needs SMTPUTF8")
-    # RFC 5321 §4.5.3.1.1: 64 octets.
-    if len(text.encode("utf-8", "surrogatepass")) > LOCAL_PART_LIMIT:
-        raise AddressError(f"the local part is longer than {LOCAL_PART_LIMIT} octets")
+    # RFC 5321 §4.5.3.1.1: 64 octets. §4.5.3.1 would have no limits where possible: senders that forwarders write anew
+    # (SRS) hold a whole address, and only the path has an end for them.
+    limit = PATH_LIMIT if _SRS.match(text) else LOCAL_PART_LIMIT
+    if len(text.encode("utf-8", "surrogatepass")) > limit:
+        raise AddressError(f"the local part is longer than {limit} octets")
     if _CONTROL.search(text):
         raise AddressError("the local part has a control character")
     if text.startswith('"'):

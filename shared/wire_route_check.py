@@ -58,7 +58,7 @@ class CertificateSeen:
 class HostSeen:
     """One host of a route. target: whom delivery connected to. names: one of which its certificate should bear, if any.
 
-    cause: why it was not reached. tls: version and cipher, empty in plain text; security: what that is worth, in a word.
+    cause: why it was not reached. tls: version and cipher, empty in plain text; security: what that is worth.
     login: who we logged in as, if we did. postmaster: whether it takes postmaster of the domain from the null sender;
     reply: its words to that.
     """

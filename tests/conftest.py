@@ -11,6 +11,8 @@ from tests.redis import RedisServer
 from tests.rspamd import Rspamd
 from tests.spamd import Spamd
 
+_LONG_ID = 30
+
 
 @pytest.fixture(scope="session")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
@@ -80,3 +82,8 @@ def _engines_as_new(request: pytest.FixtureRequest) -> None:
     for name in ("clamd", "rspamd", "spamd"):
         if name in request.fixturenames and not request.getfixturevalue(name).is_up:
             request.getfixturevalue(name).start()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name long octets by their argument: some hold the time at which they were made, and every process names alike."""
+    return argname if isinstance(val, bytes | bytearray) and len(val) > _LONG_ID else None

@@ -19,7 +19,7 @@ import structlog
 
 from services.delivery import metrics
 from services.delivery.courier import Courier, Errand
-from services.delivery.first import Beginner, Begun
+from services.delivery.first import Beginner
 from services.delivery.gate import Busy
 from services.delivery.hops import Hops
 from services.delivery.interface import warm_asks
@@ -35,7 +35,7 @@ from services.delivery.unacked import Achieved, Unacked
 from shared.broker.ports import EventsPort, VersionedPolicyPort
 from shared.envelope import Envelope
 from shared.event import EventKind
-from shared.order import OrderKind
+from shared.order import Order, OrderKind
 from shared.policy import Policy
 from shared.wire import WireError, read_envelope
 
@@ -122,15 +122,8 @@ class DeliveryConsumer:
         if achieved is not None:
             await self._finish(work, achieved)
             return
-        hop = hop_of(envelope.recipients[0].domain, policy)
-        ruling = self._orders.ruling(envelope, hop.key, self._clock())
-        if ruling.apart:
-            await self._settlement.divide(
-                envelope, work.message, [envelope.with_recipients(group) for group in ruling.apart]
-            )
-            return
-        if ruling.ends is not None:
-            await self._end(work, hop, ruling)
+        ruling, parts = self._rule(work)
+        if await self._is_obeyed(work, ruling):
             return
         early_s = early_by_s(envelope.retry.not_before, self._clock())
         if early_s and ruling.retry is None:
@@ -140,11 +133,34 @@ class DeliveryConsumer:
             begun = await self._beginner.begin(envelope, work.message, policy)
             if begun is None:
                 return
-            work = _begun(work, begun)
-        await self._on_its_way(work, ruling)
+            work = _Work(begun.envelope, begun.message, policy, work.terms)
+            # Who its recipients are is known only now, and so which hop's orders hold.
+            ruling, parts = self._rule(work)
+            if await self._is_obeyed(work, ruling):
+                return
+        await self._on_its_way(work, parts, ruling)
 
-    async def _on_its_way(self, work: _Work, ruling: Ruling) -> None:
-        parts = split(work.envelope.recipients, work.policy, ruling.to)
+    def _rule(self, work: _Work) -> tuple[Ruling, tuple[Part, ...]]:
+        """Return what the orders say, and the parts by hop that result."""
+        envelope, policy = work.envelope, work.policy
+        parts = split(envelope.recipients, policy)
+        # An order by hop is for what goes to that hop alone: what is to be split is ruled in its parts.
+        hop = parts[0].hop.key if len(parts) == 1 and envelope.expanded else ""
+        ruling = self._orders.ruling(envelope, hop, self._clock())
+        return ruling, parts if ruling.to is None else split(envelope.recipients, policy, ruling.to)
+
+    async def _is_obeyed(self, work: _Work, ruling: Ruling) -> bool:
+        """Carry out an order that ends a message's way, or takes it apart; return whether there was one."""
+        if ruling.apart:
+            parts = [work.envelope.with_recipients(group) for group in ruling.apart]
+            await self._settlement.divide(work.envelope, work.message, parts)
+            return True
+        if ruling.ends is not None:
+            await self._end(work, hop_of(work.envelope.recipients[0].domain, work.policy), ruling.ends)
+            return True
+        return False
+
+    async def _on_its_way(self, work: _Work, parts: tuple[Part, ...], ruling: Ruling) -> None:
         if len(parts) > 1:
             await self._settlement.split(work.envelope, work.message, parts)
             return
@@ -153,11 +169,9 @@ class DeliveryConsumer:
             busy = Busy(f"suspended: {ruling.suspended.why} ({ruling.suspended.who})", _SUSPENDED_S)
             await self._wait_elsewhere(work, part.hop, busy)
             return
-        if ruling.retry is not None:
-            self._events.tell(work.envelope.id, EventKind.ORDERED, **ordered_facts(ruling.retry, work.envelope))
-        await self._try(work, part)
+        await self._try(work, part, ruling)
 
-    async def _try(self, work: _Work, part: Part) -> None:
+    async def _try(self, work: _Work, part: Part, ruling: Ruling) -> None:
         """Try the hops in turn until one has something to say of the message."""
         hops = in_turn(part.choices, random.random)
         busy: tuple[Busy, Hop] | None = None
@@ -173,6 +187,8 @@ class DeliveryConsumer:
             if not _is_elsewhere(attempt):
                 break
         if attempted is not None:
+            if ruling.retry is not None:
+                self._events.tell(work.envelope.id, EventKind.ORDERED, **ordered_facts(ruling.retry, work.envelope))
             await self._settle(work, *attempted)
         elif busy is not None:
             await self._wait_elsewhere(work, busy[1], busy[0])
@@ -186,10 +202,8 @@ class DeliveryConsumer:
             hop = hop_of(achieved.envelope.recipients[0].domain, work.policy)
             await self._settle(done, achieved.attempt, hop)
 
-    async def _end(self, work: _Work, hop: Hop, ruling: Ruling) -> None:
+    async def _end(self, work: _Work, hop: Hop, order: Order) -> None:
         """Give a message up because an administrator says so."""
-        order = ruling.ends
-        assert order is not None
         self._events.tell(work.envelope.id, EventKind.ORDERED, **ordered_facts(order, work.envelope))
         metrics.ORDERED.labels(order.kind.value).inc()
         if order.kind is OrderKind.BOUNCE:
@@ -264,12 +278,8 @@ class DeliveryConsumer:
         )
 
 
-def _begun(work: _Work, begun: Begun) -> _Work:
-    return _Work(begun.envelope, begun.message, work.policy, work.terms)
-
-
 def _is_elsewhere(attempt: Attempt) -> bool:
-    """Whether another hop may be tried at once: this one could not be reached, and knows nothing of the message."""
-    return attempt.hop_failed is not None and all(
-        outcome.status is Status.DEFERRED and not outcome.remote for outcome in attempt.outcomes
-    )
+    """Whether another hop may be tried at once: this one knows nothing of the message, or may not have it."""
+    if attempt.hop_failed is not None:
+        return all(outcome.status is Status.DEFERRED and not outcome.remote for outcome in attempt.outcomes)
+    return attempt.is_kept_back

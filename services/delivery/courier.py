@@ -137,7 +137,8 @@ class Courier:
 
     async def _on_a_new_session(self, errand: Errand, message: bytes, deadline: float) -> Attempt:
         failures: list[HopUnreachable] = []
-        for target in await self.targets(errand.hop):
+        targets = await self.targets(errand.hop)
+        for target in targets:
             if asyncio.get_running_loop().time() >= deadline:
                 break
             try:
@@ -148,7 +149,7 @@ class Courier:
                 failures.append(error)
                 continue
             return await self._on(session, errand, message, deadline)
-        return _unreachable(errand.envelope, failures)
+        return _unreachable(errand.envelope, failures, all_tried=len(failures) == len(targets))
 
     async def open(self, target: Target, wanted: Wanted, deadline: float) -> Session:
         """Return a new session with a host. deadline: loop time. Raises HopUnreachable."""
@@ -185,14 +186,14 @@ class Courier:
         return await route_targets(self._resolver, hop.route)
 
 
-def _unreachable(envelope: Envelope, failures: list[HopUnreachable]) -> Attempt:
+def _unreachable(envelope: Envelope, failures: list[HopUnreachable], *, all_tried: bool) -> Attempt:
     if not failures:
         reason = "no host could be tried in time"
         return Attempt(same_for_all(envelope.recipients, Reply(451, "4.4.1", reason)), hop_failed=reason)
     failure = failures[-1]
-    if failure.final is not None and all(one.final is not None for one in failures):
+    if all_tried and failure.final is not None and all(one.final is not None for one in failures):
         # RFC 8689 §4.2.1: returned, for no host may have it; the hop itself is well.
-        return Attempt(same_for_all(envelope.recipients, failure.final), peer=str(failure.target))
+        return Attempt(same_for_all(envelope.recipients, failure.final), peer=str(failure.target), is_kept_back=True)
     reason, reply = str(failure), failure.reply
     if reply is None:
         local = same_for_all(envelope.recipients, Reply(451, "4.4.1", reason))

@@ -35,7 +35,8 @@ class Outcome:
 class Attempt:
     """One attempt at one hop. peer: who answered, empty if nobody did. relays_dsn: the hop reports successes itself.
 
-    source: our address there, where the policy chose it. security: what the session's TLS is worth, in one word.
+    is_kept_back: what the message asks for (REQUIRETLS) keeps it from this hop. source: our address there, where the
+    policy chose it. security: what the session's TLS is worth, in one word.
     final: a mailbox took it, and not one more relay. hop_failed: why the hop itself is to be left alone, if it is.
     """
 
@@ -47,6 +48,7 @@ class Attempt:
     hop_failed: str | None = None
     source: str = ""
     security: str = ""
+    is_kept_back: bool = False
 
 
 def status_of(reply: Reply) -> Status:

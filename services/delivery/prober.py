@@ -28,7 +28,7 @@ from services.delivery.probing import TooManyProbes
 from services.delivery.route import Hop
 from services.delivery.traffic.manner import manner_of_connecting
 from shared.dns.answer import DnsTemporary
-from shared.policy import DeliveryRules, Policy
+from shared.policy import Policy
 from shared.reply import Reply
 from shared.routes import RouteKind
 from shared.wire_verify import VerifyResult
@@ -98,13 +98,13 @@ class Prober:
 
     async def _ask(self, hop: Hop, recipient: str, state: HopState, wanted: Wanted) -> Probed:
         rules = wanted.rules
-        while (kept := state.probing.pool.take()) is not None:
+        while (kept := state.probing.pool.take(_key(wanted))) is not None:
             try:
-                return await self._on(kept, recipient, state, rules)
+                return await self._on(kept, recipient, state, wanted)
             except _SessionGone:
                 continue
         session = await state.probing.pool.open(rules.connections_per_hop, partial(self._open, hop, wanted))
-        return await self._on(session, recipient, state, rules)
+        return await self._on(session, recipient, state, wanted)
 
     async def _open(self, hop: Hop, wanted: Wanted) -> Session:
         failure: HopUnreachable | None = None
@@ -118,7 +118,7 @@ class Prober:
         assert failure is not None
         raise failure
 
-    async def _on(self, session: Session, recipient: str, state: HopState, rules: DeliveryRules) -> Probed:
+    async def _on(self, session: Session, recipient: str, state: HopState, wanted: Wanted) -> Probed:
         try:
             probed = await _converse(session, recipient)
         except WireLost:
@@ -131,8 +131,13 @@ class Prober:
             raise
         session.transactions += 1
         session.refused += probed.result is VerifyResult.REFUSED
-        state.probing.give_back(session, rules)
+        state.probing.give_back(session, wanted.rules, _key(wanted))
         return probed
+
+
+def _key(wanted: Wanted) -> tuple[str, tuple[str, ...], str]:
+    """Return which kept sessions serve a probe: those opened on the same terms."""
+    return wanted.sources.name, wanted.sources.addresses, wanted.rules.model_dump_json()
 
 
 async def _converse(session: Session, recipient: str) -> Probed:

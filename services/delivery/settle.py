@@ -77,7 +77,9 @@ class Settlement:
 
     def copies(self, envelope: Envelope, parts: Sequence[Envelope]) -> list[Envelope]:
         """Return the envelopes of the messages that a message is split into."""
-        return [replace(part, id=new_id(), parent=envelope.id) for part in parts]
+        # A part of a part is one of the whole, by whose id orders reach it; a report's parent is what it is about.
+        parent = envelope.parent if envelope.parent and envelope.sender else envelope.id
+        return [replace(part, id=new_id(), parent=parent) for part in parts]
 
     def tell_split(self, envelope: Envelope, copies: Sequence[Envelope]) -> None:
         """Tell which messages a message was split into."""

@@ -58,7 +58,7 @@ class EdgeHandler:
         authenticator: Authenticator,
         budget: ByteBudget,
         broker_takes: Callable[[], bool],
-        keys: RewritingKeys = RewritingKeys(),
+        keys: RewritingKeys,
     ) -> None:
         self.hostname = hostname
         self.authenticator = authenticator

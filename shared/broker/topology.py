@@ -72,7 +72,7 @@ DELIVERY_LIMIT = 50
 SUSPECT_AFTER_REDELIVERIES = 2
 # No rung over 15 minutes, so that an administrator's order is seen within one.
 CONTENT_RUNGS_S = (10, 60, 300, 900)
-# Many for delivery, so that 100,000 messages for a dead hop come by evenly over a quarter of an hour, and not in bursts.
+# Many for delivery, so that 100,000 messages for a dead hop come by evenly over a quarter of an hour, in no burst.
 DELIVERY_RUNGS_S = (5, 15, 30, *range(60, 901, 60))
 VERIFY_TTL_MS = 10_000
 CONTENT_LIMIT_BYTES = 4_000_000_000

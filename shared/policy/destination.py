@@ -90,8 +90,9 @@ class DeliveryRules(Table):
 
     connections_per_hop: open at a time. rate: messages handed to a hop. tls_names: names that its certificate may bear
     instead of the hop's own. tls_fingerprints: of certificates, or of their public keys, which outlive a renewal.
-    tls_authority: the file with the certificates of the authorities to trust, else the system's. client_certificate: the file with our certificate, its chain and its key. dane, mta_sts: whether hosts
-    that DNS names are held to what they publish, beyond `tls`. interface: of `interfaces`, whence to connect.
+    tls_authority: the file with the certificates of the authorities to trust, else the system's. client_certificate:
+    the file with our certificate, its chain and its key. dane, mta_sts: whether hosts that DNS names are held to what
+    they publish, beyond `tls`. interface: of `interfaces`, whence to connect.
     """
 
     connections_per_hop: int = Field(10, ge=1, le=1000)

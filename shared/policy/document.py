@@ -247,9 +247,7 @@ class Policy(Table):
     @cached_property
     def interface_of_sender(self) -> dict[str, str]:
         """The name of the interface of each sender, by `sender_key`, that has one of its own."""
-        return {
-            sender_key(sender): name for name, interface in self.interfaces.items() for sender in interface.senders
-        }
+        return {sender_key(sender): name for name, interface in self.interfaces.items() for sender in interface.senders}
 
     def checks_of(self, domain: str) -> Checks:
         """Return the check rules for mail from outside to a recipient domain."""

@@ -63,6 +63,8 @@ def _as_address(target: str) -> Address:
 
 
 def _alias(text: str) -> str:
+    if "*" in text:
+        raise ValueError(f"{text!r}: an alias is a local part, without `*`; catch_all gets what is not listed")
     try:
         return parse_local_part(text)
     except AddressError as error:

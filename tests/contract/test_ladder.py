@@ -31,7 +31,7 @@ async def test_a_message_on_the_shortest_rung_comes_back_as_it_was(rabbit: Rabbi
         )
     came: asyncio.Future[tuple[bytes, object, str | None, str | None]] = asyncio.get_running_loop().create_future()
     async with await open_connection(rabbit.settings("delivery"), "test") as connection:
-        queue = await (await connection.channel()).get_queue(Queue.DELIVERY.value, ensure=False)
+        queue = await (await connection.channel()).get_queue(Queue.DELIVERY_AGAIN.value, ensure=False)
         async with asyncio.timeout(20), queue.iterator() as messages:
             async for message in messages:
                 came.set_result((message.body, message.headers["envelope"], message.type, message.message_id))

@@ -23,21 +23,21 @@ PUBLISHES = {
         *(Exchange.DELIVERY, Exchange.DELIVERY_RETRY, Exchange.QUARANTINE, Exchange.VERIFIED, Exchange.EVENTS),
     },
     "console": {
-        *(Exchange.POLICY, Exchange.ACCOUNTS, Exchange.ORDERS),
-        *(Exchange.DELIVERY, Exchange.CONTENT, Exchange.EVENTS),
+        *(Exchange.POLICY, Exchange.ACCOUNTS, Exchange.ORDERS, Exchange.KEYS),
+        *(Exchange.DELIVERY, Exchange.CONTENT, Exchange.EVENTS, Exchange.VERIFY),
     },
 }
 CONSUMES = {
     "edge": {Queue.POLICY, Queue.ACCOUNTS},
     "content": {Queue.CONTENT, Queue.CONTENT_LARGE, Queue.CONTENT_SUSPECT, Queue.POLICY},
-    "delivery": {Queue.DELIVERY, Queue.VERIFY, Queue.POLICY, Queue.ORDERS},
-    "console": {Queue.EVENTS, Queue.QUARANTINE, Queue.POLICY},
+    "delivery": {Queue.DELIVERY, Queue.DELIVERY_AGAIN, Queue.VERIFY, Queue.POLICY, Queue.ORDERS, Queue.KEYS},
+    "console": {Queue.EVENTS, Queue.QUARANTINE, Queue.POLICY, Queue.ORDERS},
 }
 BINDS = {
     "edge": {Exchange.VERDICT, Exchange.HEARTBEAT, Exchange.VERIFIED},
     "content": {Exchange.SAID},
     "delivery": set[Exchange](),
-    "console": set[Exchange](),
+    "console": {Exchange.VERIFIED},
 }
 USERS = sorted(PUBLISHES)
 Operation = Callable[[AbstractChannel], Awaitable[object]]

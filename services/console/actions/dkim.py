@@ -32,7 +32,6 @@ from shared.dkim_keys import (
 from shared.dns.open import open_resolver
 
 GRACE_S = float(SIGNATURE_LIFE_S)
-_ASK_EVERY_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +127,18 @@ async def look_at_keys(desk: Desk, domain: str, *, port: int = DNS_PORT) -> list
 
 
 async def switch_keys(
-    desk: Desk, domain: str, *, grace_s: float = GRACE_S, wait_s: float = 0.0, port: int = DNS_PORT
+    desk: Desk,
+    domain: str,
+    *,
+    grace_s: float = GRACE_S,
+    wait_s: float = 0.0,
+    ask_every_s: float = 15.0,
+    port: int = DNS_PORT,
 ) -> Switched:
     """Let the pending keys of a domain sign, if DNS has the records of all of them. Raises ActionError.
 
-    grace_s: for how long those that signed until now are kept. wait_s: for how long to wait for DNS.
+    grace_s: for how long those that signed until now are kept. wait_s: for how long to wait for DNS, asking it every
+    ask_every_s. port: of the nameservers of the zone.
     """
     domain = _checked_domain(domain)
     pending = [key for key in await list_keys(desk, domain) if key.state is KeyState.PENDING]
@@ -143,7 +149,7 @@ async def switch_keys(
         left_s = give_up_at - time.monotonic()
         if left_s <= 0:
             raise ActionError(f"nothing is switched, for DNS does not have all records: {_told(missing)}")
-        await asyncio.sleep(min(_ASK_EVERY_S, left_s))
+        await asyncio.sleep(min(ask_every_s, left_s))
     return await _switch(desk, domain, pending, grace_s)
 
 

@@ -26,7 +26,7 @@ from shared.broker.topology import QUEUES, Queue
 
 _TIMEOUT_S = 3.0
 _DAY_S = 86_400.0
-_STREAMS = frozenset({Queue.POLICY.value, Queue.ACCOUNTS.value, Queue.ORDERS.value})
+_STREAMS = frozenset({Queue.POLICY.value, Queue.ACCOUNTS.value, Queue.ORDERS.value, Queue.KEYS.value})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,14 @@ On failure: DnsTemporary: nobody can tell now, so the report waits.
 """
 
 import re
-from urllib.parse import unquote
 
-from shared.address import AddressError, parse_address
-from shared.auth.domain import host_name
+from services.console.reports.mailto import mailbox
 from shared.dns.answer import BadName, Resolver
 
 # RFC 9989 §4.7: a receiver may limit the addresses it heeds, and must heed two.
 MAX_DESTINATIONS = 5
 _AGREEMENT = re.compile(rb"v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _RUA = re.compile(rb"(?:^|;)[ \t]*rua[ \t]*=([^;]*)", re.IGNORECASE)
-# RFC 7489 §6.2 had a limit of size behind the address; RFC 9989 has none, but records do.
-_SIZE = re.compile(r"![0-9]+[kmgt]?\Z", re.IGNORECASE)
 
 
 async def destinations(resolver: Resolver, domain: str, organization: str, rua: tuple[str, ...]) -> list[str]:
@@ -33,22 +29,6 @@ async def destinations(resolver: Resolver, domain: str, organization: str, rua: 
         if agreed:
             found.update(dict.fromkeys(instead or [address]))
     return list(found)
-
-
-def mailbox(uri: str) -> str | None:
-    """Return the address of a mailto URI, None where it is something else (RFC 6068)."""
-    scheme, _, rest = uri.strip().partition(":")
-    if scheme.lower() != "mailto":
-        return None
-    text = unquote(_SIZE.sub("", rest.partition("?")[0]))
-    local, _, host = text.rpartition("@")
-    name = host_name(host)
-    if name is None:
-        return None
-    try:
-        return str(parse_address(f"{local}@{name}"))
-    except AddressError:
-        return None
 
 
 async def _agreement(resolver: Resolver, domain: str, host: str) -> tuple[bool, list[str]]:

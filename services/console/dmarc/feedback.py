@@ -6,26 +6,13 @@ Everything in it comes from strangers: characters that XML 1.0 §2.2 does not kn
 import gzip
 import re
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
 
 from services.console.dmarc.aggregate import Aggregate, Row
+from services.console.reports.reporter import Reporter
 
 NAMESPACE = "urn:ietf:params:xml:ns:dmarc-2.0"
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TEXT_LIMIT = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Reporter:
-    """Who reports. begin, end: Unix seconds, the first and the last of the day."""
-
-    hostname: str
-    organization: str
-    email: str
-    contact: str
-    report_id: str
-    begin: int
-    end: int
 
 
 def feedback(found: Aggregate, reporter: Reporter) -> bytes:

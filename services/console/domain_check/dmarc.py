@@ -6,7 +6,7 @@ On failure: DNS that gives no answer is unknown.
 
 import re
 
-from services.console.dmarc.destinations import mailbox
+from services.console.reports.mailto import mailbox
 from services.console.domain_check.check import Check, Topic, dns_silent, ok, warn, wrong
 from services.console.domain_check.tags import TagError, read_tags
 from shared.auth.spf_result import plain

@@ -5,10 +5,10 @@ Standards: RFC 8460 §3. On failure: DNS that gives no answer is unknown.
 
 import re
 
-from services.console.dmarc.destinations import mailbox
 from services.console.domain_check.check import Check, Topic, dns_silent, ok, warn, wrong
 from services.console.domain_check.mta_sts import has_record
 from services.console.domain_check.tags import TagError, read_tags
+from services.console.reports.mailto import mailbox
 from shared.auth.spf_result import plain
 from shared.dns.answer import DnsTemporary
 from shared.dns.replay import Lookup

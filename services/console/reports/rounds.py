@@ -23,7 +23,7 @@ async def run_rounds(name: str, one_round: Callable[[], Awaitable[None]]) -> Non
         try:
             await one_round()
         except SQLAlchemyError as error:
-            _log.warning(f"{name}-wait", cause=type(error).__name__)
+            _log.warning("reports-wait", of=name, cause=type(error).__name__)
         except Exception:  # a defect here must not end the recorder
-            _log.exception(f"{name}-failed")
+            _log.exception("reports-failed", of=name)
         await asyncio.sleep(ROUND_S)

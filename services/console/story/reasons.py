@@ -132,6 +132,27 @@ REFUSALS: dict[str, Words] = {
         "the sender requires TLS all the way, which this recipient's route cannot promise", "RFC 8689",
         "Send without REQUIRETLS.",
     ),
+    "bounce-not-ours": Words(
+        "it is a bounce to an address whose mail leaves with a tag (BATV), and this bounce has none that holds",
+        "[domains] batv", "The message that came back was not sent by this address; look for who forges it.",
+    ),
+    "not-a-bounce": Words(
+        "the address takes bounces of forwarded or tagged mail alone, and this is none",
+        "[forwarding] and [domains] batv",
+        "Write to the sender's own address.",
+    ),
+    "srs-invalid": Words(
+        "the rewritten address (SRS) does not bear our mark: it is forged, or was cut on its way", "[forwarding]",
+        "Write to the address that stands in From of the forwarded message.",
+    ),
+    "srs-expired": Words(
+        "the rewritten address (SRS) is too old: bounces come back sooner", "[forwarding]",
+        "Write to the address that stands in From of the forwarded message.",
+    ),
+    "no-rewriting-secret": Words(
+        "the address can be read with a secret alone, which edge does not have", "rewriting_secrets of edge's settings",
+        _LATER,
+    ),
 }  # fmt: skip
 
 QUARANTINES: dict[str, str] = {

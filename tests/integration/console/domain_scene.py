@@ -129,7 +129,7 @@ def _console_settings(rabbit: Rabbit, database: Database, dns: DnsServer) -> Con
     return ConsoleSettings(
         hostname="console.gate.test",
         broker=rabbit.settings("console"),
-        database=DatabaseSettings(url=database.url.render_as_string(hide_password=False)),  # type: ignore[arg-type]
+        database=DatabaseSettings(url=database.url.render_as_string(hide_password=False)),
         dns=DnsSettings(nameservers=[dns.address], timeout_s=2),
         health=HealthSettings(port=0),
     )
@@ -158,7 +158,7 @@ async def _delivery(rabbit: Rabbit, folder: Path, dns: DnsServer) -> AsyncIterat
 async def _web(made: Scene, certificate: Path) -> AsyncIterator[int]:
     """Serve the scene's MTA-STS policy over https; give the port."""
 
-    async def answer(request: web.Request) -> web.Response:
+    async def answer(request: web.BaseRequest) -> web.Response:
         if request.path != "/.well-known/mta-sts.txt":
             return web.Response(status=404)
         return web.Response(text=made.sts, content_type="text/plain")

@@ -75,8 +75,13 @@ async def _rotate(desk: Desk, load: Load, old: list[Listed]) -> None:
         with pytest.raises(ActionError, match=re.escape(f"{new[1].name}: absent")):
             await dkim.switch_keys(desk, DOMAIN)
         await load.signed_by(*names)
+        # Who waits for the records sees them appear.
+        waiting = group.create_task(dkim.switch_keys(desk, DOMAIN, wait_s=20, ask_every_s=0.05))
+        await load.signed_by(*names)
+        assert not waiting.done()
         load.publish(zone(*old, *new))
-        await dkim.switch_keys(desk, DOMAIN)
+        switched = await waiting
+        assert {key.selector for key in switched.retired} == set(names)
         await load.signed_by(*(key.selector for key in new))
         assert await dkim.prune_keys(desk) == ([], [key for key in await dkim.list_keys(desk) if key.keep_until])
         await end_grace(desk)

@@ -110,8 +110,6 @@ async def test_dns_that_is_silent_makes_nothing_wrong(planted: Scene) -> None:
     assert {one.level for one in bad(await planted.check())} == {Level.UNKNOWN}
 
 
-
-
 async def test_nobody_who_answers_is_said(rabbit: Rabbit) -> None:
     questions = RouteQuestions(rabbit.settings("console"), deadline_s=0.5)
     try:

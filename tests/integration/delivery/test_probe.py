@@ -11,6 +11,7 @@ from services.delivery.prober import Prober
 from services.delivery.probing import AT_ONCE, REFUSED_LIMIT, WAITING_LIMIT
 from services.delivery.route import hop_of
 from shared.event import EventKind
+from shared.policy import DeliveryRules
 from shared.wire_verify import VerifyResult
 from tests.integration.delivery.conftest import MakeStage
 from tests.integration.delivery.engines import smtp_sink
@@ -172,8 +173,8 @@ async def test_probes_leave_room_for_mail_and_are_bounded(stage: MakeStage) -> N
         one = _of(stage, hop)
         # A hop that has proved itself.
         for _ in range(4):
-            state = await one.hops.enter(f"smtp://127.0.0.1:{hop.port}", 10)
-            state.gate.leave(10, 0.01)
+            state = await one.hops.enter(f"smtp://127.0.0.1:{hop.port}", DeliveryRules())
+            state.gate.leave(0.01)
         probes = [
             asyncio.create_task(_probe(one, f"{number}@example.org")) for number in range(AT_ONCE + WAITING_LIMIT + 1)
         ]

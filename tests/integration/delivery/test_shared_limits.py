@@ -97,13 +97,9 @@ async def test_a_session_that_cannot_be_made_gives_its_seat_back(processes: list
 
 async def test_a_rate_holds_over_processes(processes: list[Hops]) -> None:
     rules = DeliveryRules.model_validate({"rate": "10/h", "connections_per_hop": 20})
-    passed = 0
-    for hops in processes * 10:
-        try:
-            state = await hops.enter("hop", rules)
-        except Busy as busy:
-            assert "no more than 10/h" in str(busy)
-        else:
-            passed += 1
-            state.gate.leave(0.01)
-    assert passed == 10
+    for hops in processes * 5:
+        state = await hops.enter("hop", rules)
+        state.gate.leave(0.01)
+    for hops in processes:
+        with pytest.raises(Busy, match="no more than 10/h"):
+            await hops.enter("hop", rules)

@@ -272,7 +272,7 @@ async def gate(
     logins: Binds | None = None,
     kerberos: Kerberos | None = None,
     country_database: Path | None = None,
-    keys: RewritingKeys = RewritingKeys(),
+    keys: RewritingKeys | None = None,
 ) -> AsyncIterator[Gate]:
     """Run an edge. certificate: a PEM file with key and certificate. own: settings of listeners, in place of others.
 
@@ -313,7 +313,7 @@ async def gate(
         authenticator=authenticator,
         budget=budget,
         broker_takes=lambda: running[0].broker_takes,
-        keys=keys,
+        keys=keys or RewritingKeys(),
     )
     settings = {name: ListenerSettings(port=0, certificate_file=certificate, key_file=certificate) for name in _PLAIN}
     settings |= own or {}

@@ -24,7 +24,16 @@ QUESTION = RouteQuestion("0123", "key", "a.test")
 QUESTION_BYTES = b'{"id":"0123","reply_key":"key","domain":"a.test"}'
 CERTIFICATE = CertificateSeen("CN=h", "CN=i", ("h.test",), 1.0, 2.0, "ab", self_signed=True)
 HOST = HostSeen(
-    "h.test [192.0.2.1]:25", Reached.YES, ("h.test",), "", "TLSv1.3 X", "us", CERTIFICATE, VerifyResult.TAKEN, "250 ok", "verified"
+    "h.test [192.0.2.1]:25",
+    Reached.YES,
+    ("h.test",),
+    "",
+    "TLSv1.3 X",
+    "us",
+    CERTIFICATE,
+    VerifyResult.TAKEN,
+    "250 ok",
+    "verified",
 )
 ANSWER = RouteAnswer("0123", "a.test", "gate.test", (RouteSeen("smtp://h.test:25", "verified", (HOST,)),))
 ANSWER_BYTES = (

@@ -350,3 +350,8 @@ def test_every_reason_of_the_stages_has_words() -> None:
 
 def test_a_reason_that_is_new_is_shown_as_it_is() -> None:
     assert "full-moon" in text_of(told("command-refused", reason="full-moon"))
+
+
+def test_what_an_order_ended_is_said_in_short() -> None:
+    cancelled = told("ordered", order="cancel", by="anna", why="spam", recipients=[DEMO])
+    assert in_short([told("queued", 1.0), cancelled]) == ["anna cancelled it: it is gone, and nobody was told."]

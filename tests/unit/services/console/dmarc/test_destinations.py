@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.console.dmarc.destinations import destinations, mailbox
+from services.console.dmarc.destinations import destinations
 from shared.dns.answer import DnsTemporary
 from shared.dns.resolver import CachingResolver
 
@@ -61,21 +61,3 @@ async def test_a_report_goes_to_whoever_may_have_it(
 async def test_a_stranger_whose_dns_fails_is_asked_again_later(resolver: CachingResolver) -> None:
     with pytest.raises(DnsTemporary):
         await destinations(resolver, "bank.test", "bank.test", ("mailto:a@unreachable.test",))
-
-
-@pytest.mark.parametrize(
-    ("uri", "address"),
-    [
-        ("mailto:dmarc@bank.test", "dmarc@bank.test"),
-        ("MAILTO:dmarc@bank.test!10m", "dmarc@bank.test"),
-        ("mailto:dm%2Barc@bank.test", "dm+arc@bank.test"),
-        ("mailto:dmarc@bank.test?subject=x", "dmarc@bank.test"),
-        ("mailto:dmarc@[127.0.0.1]", None),
-        ("mailto:a%0d%0aRCPT%20TO:<b@bank.test>", None),
-        ("mailto:bank.test", None),
-        ("https://bank.test", None),
-        ("", None),
-    ],
-)
-def test_only_an_address_that_mail_can_go_to_is_one(uri: str, address: str | None) -> None:
-    assert mailbox(uri) == address

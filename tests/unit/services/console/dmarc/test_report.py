@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.console.dmarc.aggregate import aggregate
-from services.console.dmarc.feedback import NAMESPACE, Reporter, feedback
+from services.console.dmarc.feedback import NAMESPACE, feedback
 from services.console.dmarc.mail import report_mail
+from services.console.reports.reporter import Reporter
 from shared.dmarc_seen import DkimSeen, DmarcSeen, Override, Published
 from shared.envelope import Proof
 

@@ -206,7 +206,12 @@ STS_RECORD = "v=STSv1; id=20260101"
         (STS_RECORD, FetchedPolicy(STS.replace("\n", "\r\n").replace("mx.example", "*.example")), OK, "mode enforce"),
         ("", None, OK, "does not use it"),
         (STS_RECORD, FetchedPolicy(STS.replace("mx.example", "old.example")), WRONG, "do not deliver"),
-        (STS_RECORD, FetchedPolicy(STS.replace("mx.example", "*.mx.example")), WRONG, "does not name the MX mx.example"),
+        (
+            STS_RECORD,
+            FetchedPolicy(STS.replace("mx.example", "*.mx.example")),
+            WRONG,
+            "does not name the MX mx.example",
+        ),
         (STS_RECORD, FetchedPolicy(STS.replace("enforce", "testing").replace("mx.e", "old.e")), WRONG, "report it"),
         (STS_RECORD, FetchedPolicy(STS + "mx: second.example\n"), WARN, "second.example"),
         (STS_RECORD, FetchedPolicy(STS.replace("2592000", "600")), WARN, "600 s"),

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.content.auth.digests import BodyDigests
-from tests.unit.services.content.auth.test_canon import BODIES
+from tests.unit.shared.auth.test_canon import BODIES
 
 
 def test_a_digest_is_computed_once_per_form_and_length() -> None:

@@ -60,7 +60,8 @@ class Ladder:
         )
 
 
-# How quickly the first pass goes decides how evenly it can be spread: a rung's wait is the same for all on it.
+# How quickly the first pass goes decides how evenly it can be spread: a rung's wait is the same for all on it. After a
+# quick one, 130 to 140 come by per second for a quarter of an hour, 120 later.
 @pytest.mark.parametrize(("per_s", "most_per_s"), [(300, 122), pytest.param(1000, 145, marks=pytest.mark.slow)])
 async def test_100000_messages_come_by_evenly_and_are_delivered_soon_after_it_is_well(
     per_s: float, most_per_s: float
@@ -69,7 +70,7 @@ async def test_100000_messages_come_by_evenly_and_are_delivered_soon_after_it_is
     recovers_at = ladder.first_pass_over + LONGEST_S
     await ladder.play(recovers_at, dead=True)
     assert ladder.fastest(over_s=1) <= most_per_s
-    assert ladder.fastest(over_s=60) <= 125
+    assert ladder.fastest(over_s=60) <= most_per_s
     # One try after each pause.
     assert ladder.attempts < 15
     await ladder.play(recovers_at + 10 * LONGEST_S, dead=False)
