@@ -14,6 +14,8 @@ from services.console.database import Database
 from services.console.dmarc.daily import DailyReports
 from services.console.recorder import Recorder
 from services.console.settings import ConsoleSettings
+from services.console.tls_reports.daily import TlsReports
+from services.console.tls_reports.post import Poster
 from shared.broker.connect import Link
 from shared.broker.in_force import PolicyInForce
 from shared.dns.open import open_resolver
@@ -42,6 +44,8 @@ async def run(settings: ConsoleSettings) -> int:
     resolver = open_resolver(settings.dns)
     desk = Desk(settings, database, "recorder")
     reports = DailyReports(desk, resolver, lambda: policy.policy.dmarc_reports if policy.is_known else None)
+    poster = Poster(resolver)
+    tls_reports = TlsReports(desk, resolver, poster, lambda: policy.policy.tls_reports if policy.is_known else None)
     migrated = asyncio.Event()
     conditions = {
         "database": lambda: migrated.is_set() and recorder.database_works,
@@ -52,12 +56,17 @@ async def run(settings: ConsoleSettings) -> int:
     if state is not None:
         await state.start()
     await health.start()
-    reporting = asyncio.create_task(_report_when(migrated, reports), name="dmarc-reports")
+    reporting = [
+        asyncio.create_task(_report_when(migrated, reports), name="dmarc-reports"),
+        asyncio.create_task(_report_when(migrated, tls_reports), name="tls-reports"),
+    ]
     try:
         return await _record_until(stop, database, link, recorder, migrated)
     finally:
-        reporting.cancel()
-        await asyncio.gather(reporting, return_exceptions=True)
+        for task in reporting:
+            task.cancel()
+        await asyncio.gather(*reporting, return_exceptions=True)
+        await poster.close()
         await desk.close()
         await resolver.close()
         await recorder.close()
@@ -68,7 +77,7 @@ async def run(settings: ConsoleSettings) -> int:
         await database.close()
 
 
-async def _report_when(migrated: asyncio.Event, reports: DailyReports) -> None:
+async def _report_when(migrated: asyncio.Event, reports: DailyReports | TlsReports) -> None:
     await migrated.wait()
     await reports.run_for_ever()
 

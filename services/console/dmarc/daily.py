@@ -15,10 +15,11 @@ from services.console.actions.desk import ActionError, Desk
 from services.console.dmarc.aggregate import MAX_ROWS, aggregate
 from services.console.dmarc.destinations import destinations
 from services.console.dmarc.mail import report_mail
+from services.console.reports.days import KEPT_DAYS, SETTLED_S
 from services.console.reports.gathered import Gathered
 from services.console.reports.hand_over import hand_over
 from services.console.reports.reporter import reporter
-from services.console.reports.rounds import KEPT_DAYS, SETTLED_S, run_rounds
+from services.console.reports.rounds import run_rounds
 from services.console.tables import dmarc_reports, dmarc_seen
 from shared.dmarc_seen import DAY_S, DmarcSeen, read_seen
 from shared.dns.answer import DnsTemporary, Resolver

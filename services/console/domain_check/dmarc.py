@@ -6,9 +6,9 @@ On failure: DNS that gives no answer is unknown.
 
 import re
 
-from services.console.reports.mailto import mailbox
 from services.console.domain_check.check import Check, Topic, dns_silent, ok, warn, wrong
 from services.console.domain_check.tags import TagError, read_tags
+from services.console.reports.mailto import mailbox
 from shared.auth.spf_result import plain
 from shared.dns.answer import BadName, DnsTemporary
 from shared.dns.replay import Lookup

@@ -11,11 +11,16 @@ class ReportRules(Protocol):
     """What the policy says of reports, of either kind. sender: empty for an address of our own host."""
 
     @property
-    def sender(self) -> str: ...
+    def sender(self) -> str:
+        """From and MAIL FROM."""
+
     @property
-    def organization(self) -> str: ...
+    def organization(self) -> str:
+        """Who we are; empty for the name of our host."""
+
     @property
-    def contact(self) -> str: ...
+    def contact(self) -> str:
+        """Whom to write to; empty for the sender."""
 
 
 @dataclass(frozen=True, slots=True)

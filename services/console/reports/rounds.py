@@ -9,12 +9,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-_log = structlog.get_logger()
+from services.console.reports.days import ROUND_S
 
-ROUND_S = 900.0
-KEPT_DAYS = 7
-# What happened at the end of a day may be told a little later.
-SETTLED_S = 3600
+_log = structlog.get_logger()
 
 
 async def run_rounds(name: str, one_round: Callable[[], Awaitable[None]]) -> None:

@@ -28,9 +28,10 @@ passdb {{
   driver = static
 }}
 userdb {{
-  driver = static
-  args = uid={owner} gid={owner_group} home={folder}/mail/%d/%n allow_all_users=yes
+  {users}
+  override_fields = uid={owner} gid={owner_group} home={folder}/mail/%d/%n
 }}
+{more}
 service anvil {{
   chroot =
 }}
@@ -48,6 +49,7 @@ service lmtp {{
   }}
 }}
 """
+_EVERYBODY = "driver = static\n  args = allow_all_users=yes"
 
 
 def can_connect(port: int) -> bool:
@@ -85,8 +87,11 @@ def _shared_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def dovecot_lmtp() -> Iterator[tuple[int, Path, Path]]:
-    """Run Dovecot's LMTP server; yields its port, its socket, and where its mail lies (`domain/local part/Maildir`)."""
+def dovecot_lmtp(users: Path | None = None, more: str = "") -> Iterator[tuple[int, Path, Path]]:
+    """Run Dovecot's LMTP server; yields its port, its socket, and where its mail lies (`domain/local part/Maildir`).
+
+    users: a passwd-file of those whom it knows, else everybody. more: of its configuration.
+    """
     (port,) = free_ports(1)
     root, me = os.geteuid() == 0, getpass.getuser()
     with _shared_folder() as folder:
@@ -103,6 +108,8 @@ def dovecot_lmtp() -> Iterator[tuple[int, Path, Path]]:
                 lmtp_user="root" if root else me,
                 owner="nobody" if root else me,
                 owner_group="nogroup" if root else me,
+                users=f"driver = passwd-file\n  args = username_format=%u {users}" if users else _EVERYBODY,
+                more=more,
             )
         )
         with subprocess.Popen(["dovecot", "-F", "-c", str(config)], env=_path()) as process:

@@ -17,7 +17,6 @@ from infra.local.ports import free_ports, is_listening
 from tests.integration.delivery.real_hops import PATH, public_folder, running
 
 _DAEMONS = Path("/usr/lib/postfix/sbin")
-_SIZE_LIMIT = 20_000
 _NOBODY = 65534
 
 _MAIN = """
@@ -62,7 +61,6 @@ virtual_gid_maps = static:{nobody}
 smtpd_relay_restrictions = reject_unauth_destination
 smtpd_recipient_restrictions = check_recipient_access hash:{folder}/put-off
 smtpd_tls_received_header = yes
-message_size_limit = {limit}
 """
 
 
@@ -109,7 +107,7 @@ class Mailboxes:
 
 @contextlib.contextmanager
 def mailboxes_of(addresses: Iterable[str], *listeners: Sequence[str]) -> Iterator[Mailboxes]:
-    """Run a server with these mailboxes, and a bound of 20,000 octets for a message."""
+    """Run a server with these mailboxes."""
     boxes = [(address, *address.split("@")) for address in addresses]
     with public_folder() as folder:
         (folder / "mail").mkdir()
@@ -117,7 +115,7 @@ def mailboxes_of(addresses: Iterable[str], *listeners: Sequence[str]) -> Iterato
         _write_map(folder, "boxes", (f"{address} {domain}/{local_part}/" for address, local_part, domain in boxes))
         _write_map(folder, "put-off", ())
         domains = " ".join({domain for *_, domain in boxes})
-        settings = _MAILBOXES.format(folder=folder, domains=domains, nobody=_NOBODY, limit=_SIZE_LIMIT)
+        settings = _MAILBOXES.format(folder=folder, domains=domains, nobody=_NOBODY)
         with postfix_in(folder, settings, *listeners) as ports:
             yield Mailboxes(ports, folder)
 

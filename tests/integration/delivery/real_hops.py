@@ -30,7 +30,7 @@ from shared.broker.topology import Exchange, Key, Queue
 from shared.envelope import Envelope
 from shared.event import Event, EventKind, decode_events
 from shared.ids import new_id
-from shared.order import BY_POLICY, Order, OrderKind, encode_order, parse_target
+from shared.order import Order, OrderKind, encode_order, parse_target
 from shared.policy_entry import PolicyEntry, encode_policy
 from shared.settings import HealthSettings
 from shared.wire import MAIL_TYPE, mail_headers
@@ -199,7 +199,6 @@ class Line:
 
     async def order(self, kind: OrderKind, target: str, to: str = "", why: str = "a test") -> None:
         """Give an order, as `gatepost queue` does."""
-        assert to != BY_POLICY
         order = Order(new_id(), time.time(), kind, parse_target(target), "anna", why, to)
         await self._publishers["console"].publish(
             Exchange.ORDERS.value, Key.ORDERS.value, encode_order(order), message_type="t"

@@ -139,17 +139,21 @@ async def test_recipients_of_a_domain_are_listed_or_fit_a_pattern(
 
 
 @pytest.mark.parametrize(
-    ("route", "kept"),
+    ("route", "tls", "kept"),
     [
-        ("maildir:mail", True),
-        ("lmtp:/run/x.sock", True),
-        ("lmtp://127.0.0.1:24", False),
-        ("smtps://mx.test:465", False),
-        ("mx", False),
+        ("maildir:mail", "off", True),
+        ("lmtp:/run/x.sock", "off", True),
+        ("lmtp://127.0.0.1:24", "opportunistic", True),
+        ("lmtp://127.0.0.1:24", "off", False),
+        ("smtps://mx.test:465", "opportunistic", True),
+        ("mx", "opportunistic", True),
+        ("mx", "off", False),
     ],
 )
-async def test_requiretls_is_taken_where_the_route_keeps_it(certificate: Path, route: str, kept: bool) -> None:
-    text = rules("", "requiretls = true").replace("maildir:mail", route)
+async def test_requiretls_is_taken_where_the_route_keeps_it(
+    certificate: Path, route: str, tls: str, kept: bool
+) -> None:
+    text = rules(f'[delivery]\ntls = "{tls}"\n', "requiretls = true").replace("maildir:mail", route)
     async with edge_with(certificate, text) as edge, client_at(edge, CLIENT) as one:
         await one.hello()
         await one.start_tls()
