@@ -62,6 +62,8 @@ class Poster:
             raise PostFailed(f"{url} did not answer in time") from None
         except aiohttp.ClientConnectorCertificateError as error:
             raise PostFailed(f"the certificate of {url} does not hold: {error.certificate_error}") from None
+        except aiohttp.ClientConnectorError as error:  # DNS, TCP, and a handshake that failed otherwise
+            raise PostFailed(f"{url}: {error.os_error}") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise PostFailed(f"{url}: {error or type(error).__name__}") from None
         # RFC 8460 §5.4: "successful" is typically 200 or 201.

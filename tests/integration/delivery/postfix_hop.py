@@ -121,9 +121,11 @@ def mailboxes_of(addresses: Iterable[str], *listeners: Sequence[str]) -> Iterato
 
 
 def _write_map(folder: Path, name: str, lines: Iterable[str]) -> None:
-    (folder / name).write_text("".join(f"{line}\n" for line in lines))
-    # Daemons see that it is another file, and begin anew.
-    _run("postmap", f"hash:{folder / name}")
+    draft = folder / "draft"
+    draft.write_text("".join(f"{line}\n" for line in lines))
+    _run("postmap", f"hash:{draft}")
+    # Daemons begin anew once the file that they have open is gone; a change of it they notice by the second alone.
+    (folder / "draft.db").rename(folder / f"{name}.db")
 
 
 def _run(*argv: str) -> None:

@@ -15,14 +15,8 @@ from tests.integration.delivery.sasl_server import LOGIN, PASSWORD, sasl_server
 from tests.nexthop import NextHop
 from tests.rabbit import Rabbit
 
-BIG = MESSAGE + b"Much more of it.\r\n" * 1500
+_BIG = MESSAGE + b"Much more of it.\r\n" * 1500
 _LIMIT = "message_size_limit=20000"
-
-
-def keep(folder: Path, name: str, secret: str) -> None:
-    """Put a secret where delivery looks for it."""
-    (folder / name).write_text(secret, encoding="utf-8")
-    (folder / name).chmod(0o600)
 
 
 @needs("postfix")
@@ -50,7 +44,7 @@ async def test_postfix_takes_each_recipient_on_its_own_over_plain_and_tls(rabbit
         async with Line(rabbit, tmp_path) as line:
             await line.apply(policy)
             mixed = {name: await line.send(*(f"{who}@{name}" for who in ("ok", "gone", "later"))) for name in names}
-            big = {name: await line.send(f"ok@{name}", message=BIG) for name in names[:2]}
+            big = {name: await line.send(f"ok@{name}", message=_BIG) for name in names[:2]}
             await line.until(lambda: all(line.outcomes(one) for one in (*mixed.values(), *big.values())))
             for name in names[:3]:
                 said = line.outcomes(mixed[name])
@@ -131,10 +125,8 @@ async def test_dovecot_answers_for_each_recipient_of_one_message(rabbit: Rabbit,
                 for name, one in ids.items():
                     end = {f"ok@{name}": "delivered", f"gone@{name}": "failed", f"full@{name}": "delivered"}
                     assert line.ends(one) == end
-                    assert [len(list((mail / name / who / "Maildir/new").iterdir())) for who in ("ok", "full")] == [
-                        1,
-                        1,
-                    ]
+                    for who in ("ok", "full"):
+                        assert len(list((mail / name / who / "Maildir/new").iterdir())) == 1
                     assert len(line.told(one, EventKind.DSN_SENT)) == 1
                 await senders.until(lambda: len(senders.mails) == 2)
         notices = sorted(_failed_in(mail.message.decode()) for mail in senders.mails)
@@ -145,7 +137,9 @@ async def test_dovecot_answers_for_each_recipient_of_one_message(rabbit: Rabbit,
 async def test_a_smart_host_sees_our_login_name_and_address(rabbit: Rabbit, tmp_path: Path) -> None:
     authority = signed("an authority", authority=True)
     written(tmp_path / "ca", authority).chmod(0o600)
-    keep(tmp_path, "smart-host", PASSWORD)
+    secret = tmp_path / "smart-host"
+    secret.write_text(PASSWORD, encoding="utf-8")
+    secret.chmod(0o600)
     with sasl_server(written(tmp_path / "hop.pem", signed("hop.test", "hop.test", by=authority))) as server:
         route = f"smtp://127.0.0.1:{server.port}"
         async with Line(rabbit, tmp_path) as line:
