@@ -28,7 +28,7 @@ def test_the_demo_passes_twice_running(gateway: Gateway) -> None:
 def test_secrets_are_for_their_owner_alone(gateway: Gateway) -> None:
     layout = gateway.layout
     for path in (*layout.settings.iterdir(), layout.tls / "key.pem", layout.dkim_key):
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
 def test_the_doctor_finds_nothing_wrong(gateway: Gateway) -> None:
