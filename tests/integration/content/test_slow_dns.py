@@ -112,7 +112,8 @@ def are_temporary(results: list[Authenticity]) -> bool:
 @pytest.mark.parametrize("worker", [SHORT], indirect=True)
 async def test_200_messages_of_one_slow_sender_hold_others_up_for_about_one_wait(worker: Judge) -> None:
     took_s, results = await times_of_good_ones(worker, [slow(0) for _ in range(SLOW_MESSAGES)])
-    assert took_s < 4 * SHORT.message_slow_s
+    # Without any of it, ten times the limit. What a busy machine adds is no rule's.
+    assert took_s < 3 * SHORT.limit_s
     # RFC 7208 §2.6.6: DNS that does not answer is temperror: nothing is said against the sender.
     assert are_temporary(results)
 
@@ -120,8 +121,8 @@ async def test_200_messages_of_one_slow_sender_hold_others_up_for_about_one_wait
 @pytest.mark.parametrize("worker", [SHORT], indirect=True)
 async def test_each_of_200_slow_senders_costs_others_a_part_of_its_wait(worker: Judge) -> None:
     took_s, results = await times_of_good_ones(worker, [slow(number) for number in range(SLOW_MESSAGES)])
-    rounds = SLOW_MESSAGES / (PREFETCH / 2)
-    assert took_s < (rounds / 2 + 4) * SHORT.message_slow_s
+    # Without any of it, each twenty of them would cost the whole limit.
+    assert took_s < 0.7 * SHORT.limit_s * SLOW_MESSAGES / PREFETCH
     assert are_temporary(results)
 
 
