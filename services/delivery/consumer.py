@@ -122,7 +122,9 @@ class DeliveryConsumer:
         if achieved is not None:
             await self._finish(work, achieved)
             return
-        ruling, parts = self._rule(work)
+        # Where it goes is known once its recipients are: the orders by hop hold from then on.
+        parts = split(envelope.recipients, policy) if envelope.expanded else ()
+        ruling = self._rule(work, parts)
         if await self._is_obeyed(work, ruling):
             return
         early_s = early_by_s(envelope.retry.not_before, self._clock())
@@ -134,20 +136,17 @@ class DeliveryConsumer:
             if begun is None:
                 return
             work = _Work(begun.envelope, begun.message, policy, work.terms)
-            # Who its recipients are is known only now, and so which hop's orders hold.
-            ruling, parts = self._rule(work)
+            parts = split(work.envelope.recipients, policy)
+            ruling = self._rule(work, parts)
             if await self._is_obeyed(work, ruling):
                 return
         await self._on_its_way(work, parts, ruling)
 
-    def _rule(self, work: _Work) -> tuple[Ruling, tuple[Part, ...]]:
-        """Return what the orders say, and the parts by hop that result."""
-        envelope, policy = work.envelope, work.policy
-        parts = split(envelope.recipients, policy)
+    def _rule(self, work: _Work, parts: tuple[Part, ...]) -> Ruling:
+        """Return what the orders say of a message that goes in these parts by the policy."""
         # An order by hop is for what goes to that hop alone: what is to be split is ruled in its parts.
-        hop = parts[0].hop.key if len(parts) == 1 and envelope.expanded else ""
-        ruling = self._orders.ruling(envelope, hop, self._clock())
-        return ruling, parts if ruling.to is None else split(envelope.recipients, policy, ruling.to)
+        hop = parts[0].hop.key if len(parts) == 1 else ""
+        return self._orders.ruling(work.envelope, hop, self._clock())
 
     async def _is_obeyed(self, work: _Work, ruling: Ruling) -> bool:
         """Carry out an order that ends a message's way, or takes it apart; return whether there was one."""
@@ -161,6 +160,8 @@ class DeliveryConsumer:
         return False
 
     async def _on_its_way(self, work: _Work, parts: tuple[Part, ...], ruling: Ruling) -> None:
+        if ruling.to is not None:
+            parts = split(work.envelope.recipients, work.policy, ruling.to)
         if len(parts) > 1:
             await self._settlement.split(work.envelope, work.message, parts)
             return

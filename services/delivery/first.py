@@ -14,7 +14,7 @@ import structlog
 from services.delivery.expand import Expansion, expand
 from services.delivery.outgoing.prepare import prepare
 from services.delivery.plan import expanded_notice, plan_waiting
-from services.delivery.route import Part, hop_of, split
+from services.delivery.route import hop_of, split
 from services.delivery.settle import Settlement
 from shared.broker.ports import EventsPort
 from shared.envelope import Envelope
@@ -98,9 +98,5 @@ def _by_hop(expansion: Expansion, policy: Policy) -> list[Envelope]:
     return [
         replace(one, hop=part.hop.key, recipients=part.recipients)
         for one in expansion.envelopes
-        for part in _parts(one, policy)
+        for part in split(one.recipients, policy)
     ]
-
-
-def _parts(envelope: Envelope, policy: Policy) -> tuple[Part, ...]:
-    return split(envelope.recipients, policy)

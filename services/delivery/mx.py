@@ -10,19 +10,19 @@ On failure: DnsTemporary; NoHost for what no further try will mend.
 """
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import ip_address
 
 from services.delivery.client.target import Speech, Target
 from shared.dns.answer import MX, Answer, BadName, DnsTemporary, Resolver
+from shared.dns.names import is_address
+from shared.dns.reach import is_of_this_machine, is_public
 from shared.reply import Reply
 from shared.routes import Route, RouteKind
 
 SMTP_PORT = 25
 TARGETS_LIMIT = 10
-_NAT64 = ip_network("64:ff9b::/96")
 _SPEECH = {RouteKind.SMTP: Speech.SMTP, RouteKind.SMTPS: Speech.SMTPS, RouteKind.LMTP: Speech.LMTP}
 
 
@@ -217,39 +217,3 @@ async def find_addresses(resolver: Resolver, host: str) -> Addresses:
     if failed is not None and not found:
         raise failed
     return Addresses(tuple(found), secure and bool(found))
-
-
-def is_address(host: str) -> bool:
-    """Whether the text is an IP address."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether an address is a host of the public internet; addresses inside others count for themselves."""
-    if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in _NAT64:
-            # RFC 6052 §2.1: the last 32 bits.
-            inner = IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(inner)
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def is_of_this_machine(address: str) -> bool:
-    """Whether this machine has the address: only then can a socket be bound to it."""
-    return _can_bind(address) and not _can_bind("192.0.2.1")
-
-
-def _can_bind(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((address, 0))
-    except OSError:
-        return False
-    return True

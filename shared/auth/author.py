@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shared.address import canonical_local_part, parse_local_part
+from shared.auth.comments import end_of_comment
 from shared.auth.domain import host_name
 from shared.auth.message import Message
 
@@ -27,7 +28,6 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +146,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _after_comment(text: str, start: int) -> int:
-    depth = 0
-    for mark in _COMMENT_MARK.finditer(text, start):
-        depth += {"(": 1, ")": -1}.get(mark.group(), 0)
-        if not depth:
-            return mark.end()
-    raise _Malformed("From has an open comment")
+    end = end_of_comment(text, start)
+    if end is None:
+        raise _Malformed("From has an open comment")
+    return end

@@ -9,13 +9,14 @@ time that grows with the square of a hostile record. Its own resolver is never r
 """
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
 import spf
 
 from shared.auth.domain import host_name
 from shared.auth.spf_result import SpfIdentity, SpfResult, SpfWord, plain
 from shared.dns.answer import Answer, BadName, DnsTemporary
+from shared.dns.names import is_address
 from shared.dns.replay import Lookup
 
 # Published records have under 4 kB and 400 terms; pyspf's cost grows with both.
@@ -66,7 +67,7 @@ def _domain(text: str) -> str | None:
     """Return the text as a domain that can be checked, None if it is none."""
     domain = host_name(text)
     # RFC 7208 §4.3: a malformed domain, or one without a dot, gives none. An address literal is no domain either.
-    return None if domain is None or "." not in domain or _is_address(domain) else domain
+    return None if domain is None or "." not in domain or is_address(domain) else domain
 
 
 def _without_domain(identity: SpfIdentity) -> SpfResult:
@@ -88,14 +89,6 @@ def _evaluate(
     except Exception as error:  # pyspf's own failures say nothing about the sender
         return SpfResult(SpfWord.TEMPERROR, identity, domain, f"internal error: {type(error).__name__}")
     return SpfResult(word, identity, domain, _evidence(word, domain, ip, mechanism, cause), mechanism, explanation)
-
-
-def _is_address(domain: str) -> bool:
-    try:
-        ip_address(domain)
-    except ValueError:
-        return False
-    return True
 
 
 def _evidence(word: SpfWord, domain: str, ip: str, mechanism: str, cause: str) -> str:

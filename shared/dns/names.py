@@ -8,6 +8,7 @@ On failure: BadName.
 
 import re
 from functools import lru_cache
+from ipaddress import ip_address
 
 import idna
 
@@ -45,3 +46,12 @@ def _to_a_labels(name: str) -> str:
 def within(name: str, ancestor: str) -> bool:
     """Tell whether name is ancestor or below it; both canonical, and "" is the root."""
     return not ancestor or name == ancestor or name.endswith("." + ancestor)
+
+
+def is_address(text: str) -> bool:
+    """Whether what stands for a host is an IP address, which no name is."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -29,10 +29,11 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 def is_of_this_machine(address: str) -> bool:
     """Whether this machine has the address: only then can a socket be bound to it."""
-    return _can_bind(address) and not _can_bind("192.0.2.1")
+    return can_bind(address) and not can_bind("192.0.2.1")
 
 
-def _can_bind(address: str) -> bool:
+def can_bind(address: str) -> bool:
+    """Whether a socket can be bound to an address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -4,16 +4,14 @@ Output: `FetchedPolicy`, always, within a minute.
 Standards: RFC 8461 §3.3 (certificate, no redirects, text/plain, a bound on size and time).
 """
 
-import asyncio
-import socket
 import ssl
 from pathlib import Path
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from services.console.domain_check.mta_sts import FetchedPolicy, policy_url
-from shared.dns.answer import BadName, DnsTemporary, Resolver
+from shared.dns.answer import Resolver
+from shared.dns.for_https import AddressesForHttps
 
 _DEADLINE_S = 30.0
 _LIMIT_BYTES = 64_000
@@ -31,8 +29,11 @@ class PolicyFetch:
     async def fetch(self, domain: str) -> FetchedPolicy:
         """Return the policy of a domain, or why there is none."""
         url = policy_url(domain)
+        # Any address may be connected to: the administrator asks for a domain of his own.
         context = ssl.create_default_context(cafile=self._ca_file)
-        connector = aiohttp.TCPConnector(ssl=context, resolver=_OurDns(self._resolver), force_close=True)
+        connector = aiohttp.TCPConnector(
+            ssl=context, resolver=AddressesForHttps(self._resolver, None), force_close=True
+        )
         timeout = aiohttp.ClientTimeout(total=_DEADLINE_S)
         where = url if self._port == _PORT else url.replace("/.well-known", f":{self._port}/.well-known")
         try:
@@ -67,37 +68,3 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes | None:
         if len(read) > _LIMIT_BYTES:
             return None
     return bytes(read)
-
-
-class _OurDns(AbstractResolver):
-    """Names as all of Gatepost sees them, zone files included."""
-
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the addresses of a host. Raises OSError."""
-        found: list[ResolveResult] = []
-        failed = ""
-        wanted = {"A": socket.AF_INET, "AAAA": socket.AF_INET6}
-        for rdtype, kind in wanted.items():
-            if family not in (socket.AF_UNSPEC, kind):
-                continue
-            try:
-                addresses = (await self._resolver.lookup(host, rdtype)).addresses()
-            except (DnsTemporary, BadName) as error:
-                failed = str(error)
-                continue
-            found += [
-                ResolveResult(hostname=host, host=text, port=port, family=kind, proto=0, flags=socket.AI_NUMERICHOST)
-                for text in addresses
-            ]
-        if not found:
-            raise OSError(failed or f"{host} has no address")
-        return found
-
-    async def close(self) -> None:
-        """Close nothing: the resolver is not ours."""
-        await asyncio.sleep(0)

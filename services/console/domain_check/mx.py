@@ -4,11 +4,10 @@ Standards: RFC 5321 §5.1 (MX, no alias, no address), RFC 2181 §10.3 (no alias)
 On failure: DNS that gives no answer is unknown.
 """
 
-from ipaddress import ip_address
-
 from services.console.domain_check.check import Check, Topic, dns_silent, ok, unknown, warn, wrong
 from services.console.domain_check.subject import Subject
 from shared.dns.answer import MX, BadName, DnsTemporary
+from shared.dns.names import is_address
 from shared.dns.replay import Lookup
 
 
@@ -62,7 +61,7 @@ def _null(subject: Subject, found: tuple[MX, ...]) -> Check:
 
 def _exchange(name: str, lookup: Lookup) -> Check | None:
     """Return what is wrong with one exchange."""
-    if _is_address(name):
+    if is_address(name):
         return wrong(Topic.MX, f"the MX {name} is an address", "an MX must be a host name that has this address")
     try:
         # RFC 2181 §10.3, RFC 5321 §5.1: the exchange is no alias.
@@ -102,11 +101,3 @@ def _record(subject: Subject) -> str:
 
 def _shown(found: tuple[MX, ...] | list[MX]) -> str:
     return ", ".join(f"{mx.preference} {mx.exchange or '.'}" for mx in found[:10])
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -8,7 +8,6 @@ On failure: PostFailed, which says why.
 """
 
 import asyncio
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,13 +15,10 @@ import aiohttp
 from yarl import URL
 
 from shared.dns.answer import Resolver
-from shared.dns.for_https import AddressesForHttps
+from shared.dns.for_https import AddressesForHttps, https_session
 from shared.dns.reach import may_connect as is_elsewhere
 
 DEADLINE_S = 30.0
-_CONNECT_S = 10.0
-# Of the status line and of each header field.
-_FIELD_LIMIT_BYTES = 8_190
 
 
 class PostFailed(Exception):
@@ -78,18 +74,5 @@ class Poster:
     def _open(self) -> aiohttp.ClientSession:
         # Not at the start, since most never need it: reading the authorities takes its time.
         if self._session is None or self._session.closed:
-            context = ssl.create_default_context(cafile=self._authorities)
-            connector = aiohttp.TCPConnector(
-                ssl=context, resolver=self._resolver, limit=0, force_close=True, use_dns_cache=False
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-                trust_env=False,
-                auto_decompress=False,
-                max_line_size=_FIELD_LIMIT_BYTES,
-                max_field_size=_FIELD_LIMIT_BYTES,
-                headers={"User-Agent": "Gatepost"},
-            )
+            self._session = https_session(self._resolver, self._authorities, {"User-Agent": "Gatepost"})
         return self._session

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 import authres
 import authres.dmarc
 
+from shared.auth.comments import end_of_comment
 from shared.auth.domain import host_name
 
 _MAX_FIELD_BYTES = 16_384
 _MAX_RESULT_CHARACTERS = 512
 _PART = re.compile(r'"(?:[^"\\]|\\.)*+"|[();]|[^"\\();]++', re.DOTALL)
-_COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
 _DMARC = re.compile(r"\s*dmarc\s*[/=]", re.IGNORECASE)
 _FEATURES = authres.FeatureContext(authres.dmarc)
 
@@ -64,9 +64,7 @@ def _results(text: str) -> Iterator[str]:
 
 
 def _after_comment(text: str, start: int) -> int:
-    depth = 0
-    for mark in _COMMENT_MARK.finditer(text, start):
-        depth += {"(": 1, ")": -1}.get(mark.group(), 0)
-        if not depth:
-            return mark.end()
-    raise ValueError("an open comment")
+    end = end_of_comment(text, start)
+    if end is None:
+        raise ValueError("an open comment")
+    return end

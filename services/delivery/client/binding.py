@@ -15,6 +15,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from services.delivery.client.terms import Source
+from shared.dns.reach import can_bind
 
 # Linux's, from <linux/in.h>; Python names it from 3.12 on.
 _IP_BIND_ADDRESS_NO_PORT = 24
@@ -126,18 +127,8 @@ class OwnAddresses:
         if known is None or known[1] <= now:
             if len(self._known) >= _OWN_LIMIT:
                 self._known.clear()
-            self._known[address] = known = (_is_ours(address), now + _OWN_FOR_S)
+            self._known[address] = known = (can_bind(address), now + _OWN_FOR_S)
         return known[0]
-
-
-def _is_ours(address: str) -> bool:
-    family = socket.AF_INET6 if _version(address) == 6 else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.bind((address, 0))
-    except OSError:
-        return False
-    return True
 
 
 def _version(address: str) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from shared.address import Address, parse_address
+from shared.auth.comments import end_of_comment
 
 MAX_FIELD_BYTES = 65_536
 MAX_ADDRESSES = 1_000
@@ -26,7 +27,6 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_COMMENT_MARK = re.compile(r"\\.|[()]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,7 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 
 def _after_comment(text: str, start: int) -> int:
-    depth = 0
-    for mark in _COMMENT_MARK.finditer(text, start):
-        depth += {"(": 1, ")": -1}.get(mark.group(), 0)
-        if not depth:
-            return mark.end()
-    raise ValueError("the field has an open comment")
+    end = end_of_comment(text, start)
+    if end is None:
+        raise ValueError("the field has an open comment")
+    return end

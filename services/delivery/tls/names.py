@@ -5,9 +5,10 @@ Decided here: the common name of the subject counts for nothing (RFC 9525 §2), 
 """
 
 from collections.abc import Iterable
-from ipaddress import ip_address
 
 from cryptography import x509
+
+from shared.dns.names import is_address
 
 # How many names are written into a reason; a certificate may have hundreds.
 _SHOWN = 5
@@ -42,15 +43,7 @@ def _covers(name: str, wanted: str) -> bool:
     if name == wanted:
         return True
     # RFC 9525 §6.3: a wildcard is the whole leftmost label, and stands for exactly one.
-    if not name.startswith("*.") or _is_address(wanted):
+    if not name.startswith("*.") or is_address(wanted):
         return False
     label, _, rest = wanted.partition(".")
     return bool(label) and rest == name[2:] and "." in rest
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -8,21 +8,18 @@ On failure: FetchFailed, with what reports call it.
 """
 
 import asyncio
-import socket
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 
-from shared.dns.answer import DnsTemporary, Resolver
+from shared.dns.answer import Resolver
+from shared.dns.for_https import AddressesForHttps, https_session
 from shared.tls_seen import TlsResult
 
 # RFC 8461 §3.3: 64 kB and a minute are suggested.
 SIZE_LIMIT_BYTES = 65_536
 DEADLINE_S = 60.0
-_CONNECT_S = 10.0
 
 
 class FetchFailed(Exception):
@@ -48,7 +45,7 @@ class PolicyFetcher:
         port: int = 443,
         deadline_s: float = DEADLINE_S,
     ) -> None:
-        self._resolver = _Addresses(resolver, may_connect)
+        self._resolver = AddressesForHttps(resolver, may_connect)
         self._authorities = authorities
         self._port = port
         self._deadline_s = deadline_s
@@ -79,20 +76,9 @@ class PolicyFetcher:
     def _open(self) -> aiohttp.ClientSession:
         # Not at the start, since most never need it: reading the authorities takes its time.
         if self._session is None:
-            context = ssl.create_default_context(cafile=self._authorities)
-            context.minimum_version = ssl.TLSVersion.TLSv1_2
-            connector = aiohttp.TCPConnector(
-                ssl=context, resolver=self._resolver, limit=0, force_close=True, use_dns_cache=False
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S),
-                trust_env=False,
-                # The bound is on what arrives; what could be unpacked from it is none.
-                auto_decompress=False,
-                headers={"Accept": "text/plain", "Accept-Encoding": "identity"},
-            )
+            # The bound is on what arrives; what could be unpacked from it is none.
+            headers = {"Accept": "text/plain", "Accept-Encoding": "identity"}
+            self._session = https_session(self._resolver, self._authorities, headers)
         return self._session
 
 
@@ -109,37 +95,3 @@ async def _content(response: aiohttp.ClientResponse) -> bytes:
         if len(content) > SIZE_LIMIT_BYTES:
             raise FetchFailed(f"the policy has more than {SIZE_LIMIT_BYTES} octets")
     return content
-
-
-class _Addresses(AbstractResolver):
-    """Our own resolver, as aiohttp asks one."""
-
-    def __init__(self, resolver: Resolver, may_connect: Callable[[str], bool]) -> None:
-        self._resolver = resolver
-        self._may_connect = may_connect
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """Return where a host may be connected to. Raises OSError."""
-        found: list[ResolveResult] = []
-        for rdtype, version in (("A", socket.AF_INET), ("AAAA", socket.AF_INET6)):
-            if family not in (socket.AF_UNSPEC, version):
-                continue
-            try:
-                answer = await self._resolver.lookup(host, rdtype)
-            except DnsTemporary as error:
-                raise OSError(str(error)) from None
-            found += [
-                ResolveResult(
-                    hostname=host, host=address, port=port, family=version, proto=0, flags=socket.AI_NUMERICHOST
-                )
-                for address in answer.addresses()
-                if self._may_connect(address)
-            ]
-        if not found:
-            raise OSError(f"{host} has no public address")
-        return found
-
-    async def close(self) -> None:
-        """Nothing to close: the resolver is the process's."""

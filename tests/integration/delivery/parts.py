@@ -12,7 +12,7 @@ from services.delivery.courier import Courier
 from services.delivery.first import Beginner
 from services.delivery.hops import Hops
 from services.delivery.interface import Sources, sources_for
-from services.delivery.mx import Exchangers, is_of_this_machine
+from services.delivery.mx import Exchangers
 from services.delivery.opener import Opener
 from services.delivery.outgoing.keyring import Keys
 from services.delivery.outgoing.signer import Signer
@@ -23,6 +23,7 @@ from services.delivery.tls.securing import Securing
 from services.delivery.tls.sts import StsPolicies
 from services.delivery.tls.sts_fetch import PolicyFetcher
 from shared.broker.publish import PublishError, PublishFailure
+from shared.dns.reach import is_of_this_machine
 from shared.dns.resolver import CachingResolver
 from shared.envelope import Client, Direction, Envelope, Proof, Recipient
 from shared.event import EventKind

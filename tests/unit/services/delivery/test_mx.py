@@ -5,8 +5,9 @@ from ipaddress import ip_address
 import pytest
 
 from services.delivery.client.target import Speech, Target
-from services.delivery.mx import Exchangers, NoHost, addresses_of, is_of_this_machine, is_public, route_targets
+from services.delivery.mx import Exchangers, NoHost, addresses_of, route_targets
 from shared.dns.answer import MX, Answer, DnsTemporary, Record
+from shared.dns.reach import is_of_this_machine, is_public
 from shared.routes import parse_route
 
 PUBLIC = "198.41.0.4"
