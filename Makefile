@@ -32,7 +32,7 @@ demo: $(VENV)/.run ## against a running gateway: sends clean, spoofed and infect
 
 ##@ Test
 .PHONY: test test-all check sure
-test: test-packages check ## check, and every test of the default tier on real engines (under 10 minutes)
+test: test-packages check ## check, and every test of the default tier on real engines (about 10 minutes)
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not compose"
 
 test-all: test-packages check ## the default tier, and load, failure and compose as well
