@@ -1,7 +1,6 @@
 """Rules of the matchers: all must fit, one of a list is enough, and what is not known yet is neither yes nor no."""
 
 import itertools
-import time
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import pytest
@@ -20,6 +19,7 @@ from shared.policy.client import (
     network_of,
     plain_ip,
 )
+from tests.cpu_time import least_cpu_s
 
 NETWORKS = {"networks": ["192.0.2.0/24", "2001:db8::/32"]}
 
@@ -98,10 +98,12 @@ def test_a_long_deny_list_costs_a_connection_next_to_nothing() -> None:
     networks = [f"{first}.{second}.0.0/24" for first in range(1, 41) for second in range(250)]
     match = ClientMatch.model_validate({"networks": [*networks, "2001:db8::/32"]})
     match.fit(facts())
-    begin = time.process_time()
-    for _ in range(1000):
-        assert match.fit(facts("203.0.113.1")) is Fit.NO
-    assert time.process_time() - begin < 0.1
+
+    def ask_a_thousand_times() -> None:
+        for _ in range(1000):
+            assert match.fit(facts("203.0.113.1")) is Fit.NO
+
+    assert least_cpu_s(ask_a_thousand_times) < 0.1
 
 
 @pytest.mark.parametrize("country", ["", "D", "DEU", "d1", "ÄÖ"])

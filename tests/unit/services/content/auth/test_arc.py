@@ -22,6 +22,7 @@ from services.content.auth.digests import BodyDigests
 from shared.auth.canon import relaxed_field
 from shared.auth.message import split_message
 from shared.dns.replay import NeedLookup
+from tests.cpu_time import least_cpu_s
 from tests.unit.services.content.auth.signing import MESSAGE, rsa_keys, seal, sealed, sign
 from tests.unit.shared.auth.zone import Zone
 
@@ -153,10 +154,8 @@ def test_no_more_than_ten_sets_are_examined() -> None:
 def test_huge_fields_in_a_long_chain_are_little_work(filler: bytes) -> None:
     domains = [f"d{number}.test" for number in range(MAX_SETS)]
     chain = sealed(*domains).replace(b"dmarc=pass header", b"dmarc=pass " + filler + b"header", 1)
-    began = time.process_time()
-    verify(chain, zone_for(*domains))
     # All of it is one turn of the event loop, or several while keys are missing.
-    assert time.process_time() - began < 0.1
+    assert least_cpu_s(lambda: verify(chain, zone_for(*domains))) < 0.1
 
 
 def resealed(message: bytes, cv: bytes) -> bytes:
