@@ -1,7 +1,8 @@
 """Senders whose nameservers never answer do not hold up the mail of others.
 
 The worker is played by as many places as it holds messages (RabbitMQ's prefetch), taken in order of arrival; DNS, its
-resolver and the checks are the real ones. The limits are a fifth of the true ones, but for the test that is slow.
+resolver and the checks are the real ones. The limits are half the true ones, but for the test that is slow: with
+much shorter ones, a machine that is busy for a moment looks like DNS that is slow.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ class Times:
 
 
 TRUE = Times(5.0, ZONE_SLOW_S, MESSAGE_SLOW_S, LIMIT_S)
-SHORT = Times(1.0, ZONE_SLOW_S / 5, MESSAGE_SLOW_S / 5, LIMIT_S / 5)
+SHORT = Times(2.5, ZONE_SLOW_S / 2, MESSAGE_SLOW_S / 2, LIMIT_S / 2)
 
 Judge = Callable[[Envelope], Coroutine[None, None, Authenticity]]
 
@@ -112,8 +113,7 @@ def are_temporary(results: list[Authenticity]) -> bool:
 @pytest.mark.parametrize("worker", [SHORT], indirect=True)
 async def test_200_messages_of_one_slow_sender_hold_others_up_for_about_one_wait(worker: Judge) -> None:
     took_s, results = await times_of_good_ones(worker, [slow(0) for _ in range(SLOW_MESSAGES)])
-    # Without any of it, ten times the limit. What a busy machine adds is no rule's.
-    assert took_s < 3 * SHORT.limit_s
+    assert took_s < 4 * SHORT.message_slow_s
     # RFC 7208 §2.6.6: DNS that does not answer is temperror: nothing is said against the sender.
     assert are_temporary(results)
 
@@ -121,8 +121,8 @@ async def test_200_messages_of_one_slow_sender_hold_others_up_for_about_one_wait
 @pytest.mark.parametrize("worker", [SHORT], indirect=True)
 async def test_each_of_200_slow_senders_costs_others_a_part_of_its_wait(worker: Judge) -> None:
     took_s, results = await times_of_good_ones(worker, [slow(number) for number in range(SLOW_MESSAGES)])
-    # Without any of it, each twenty of them would cost the whole limit.
-    assert took_s < 0.7 * SHORT.limit_s * SLOW_MESSAGES / PREFETCH
+    rounds = SLOW_MESSAGES / (PREFETCH / 2)
+    assert took_s < (rounds / 2 + 4) * SHORT.message_slow_s
     assert are_temporary(results)
 
 
