@@ -103,9 +103,10 @@ def questions() -> Iterator[tuple[str, str]]:
 
 
 async def told_by(resolver: CachingResolver) -> dict[tuple[str, str], tuple[bool, list[str]]]:
-    answers = await asyncio.gather(*(resolver.lookup(*question) for question in questions()))
+    """Return what a resolver says. One question at a time: hundreds at once look like silence on a busy machine."""
+    answers = {question: await resolver.lookup(*question) for question in questions()}
     await resolver.close()
-    return {question: _gist(answer) for question, answer in zip(questions(), answers, strict=True)}
+    return {question: _gist(answer) for question, answer in answers.items()}
 
 
 def _gist(answer: Answer) -> tuple[bool, list[str]]:
