@@ -14,7 +14,7 @@ needed='python3-venv rabbitmq-server clamav-daemon rspamd libarchive13 swaks'
 compiler='gcc libc6-dev python3-dev libkrb5-dev'
 servers='postfix dovecot-lmtpd bind9 postgresql redis-server slapd ldap-utils krb5-kdc krb5-admin-server haproxy'
 engines='spamassassin spamd c-icap libc-icap-mod-virus-scan opendkim opendkim-tools'
-clients='krb5-user curl gsasl libnet-ssleay-perl openssl'
+clients='krb5-user curl gsasl libnet-ssleay-perl openssl chromium chromium-driver fonts-dejavu-core'
 case "${1:-run}" in
 check) needed="$needed $compiler" ;;
 test) needed="$needed $compiler $servers $engines $clients" ;;

@@ -28,6 +28,7 @@ from typing import Any
 from infra.local.ports import free_ports
 from services.console.actions.desk import open_desk
 from services.console.actions.policies import apply_policy
+from services.console.identity.rights import on_this_host
 from services.console.management import ManagementError, management
 from services.console.settings import ConsoleSettings
 from shared.broker.topology import Queue
@@ -306,7 +307,7 @@ class Gateway:
 
     async def _publish_policy(self, text: str) -> None:
         settings = load_settings(ConsoleSettings, self._settings_file("console"), {})
-        async with open_desk(settings, "a test") as desk:
+        async with open_desk(settings, on_this_host("a test")) as desk:
             await apply_policy(desk, text, "a test")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from services.console.actions.desk import ActionError, Desk, open_desk
 from services.console.actions.policies import active_policy, apply_policy
 from services.console.actions.topology import admin_broker, apply_topology, as_broker
+from services.console.identity.rights import on_this_host
 from services.console.management import ManagementError, management
 from services.console.settings import ConsoleSettings, load_console_settings, settings_path
 from shared.errors import SettingsError
@@ -29,7 +30,7 @@ async def install(settings: ConsoleSettings, folder: Path, first_policy: str) ->
         raise ActionError("\n".join(["the broker differs:", *differences]))
     print("installer: topology and rights are as this version wants them")
     await asyncio.to_thread(add_monitor, settings)
-    async with open_desk(settings, _WHO) as desk:
+    async with open_desk(settings, on_this_host(_WHO)) as desk:
         await apply_first_policy(desk, first_policy)
 
 

@@ -37,6 +37,7 @@ HOSTNAME = "mx.gatepost.test"
 DKIM_SELECTOR = "demo"
 _SECRETS = (
     *("admin_password", "monitor_password", "loop_key", "rewriting_secret", "rspamd_password"),
+    "console_secret",
     *("edge_password", "content_password", "delivery_password", "console_password"),
 )
 Table = dict[str, object]

@@ -11,6 +11,7 @@ import sys
 from infra.local.layout import REPOSITORY, Layout
 from services.console.actions.desk import ActionError, Desk, open_desk
 from services.console.actions.trace import trace
+from services.console.identity.rights import on_this_host
 from services.console.settings import ConsoleSettings
 from shared.settings import FILE_VARIABLE, load_settings
 
@@ -39,7 +40,7 @@ def traced(layout: Layout, message_id: str, ends_with: str) -> str:
 
 
 async def _wait_for(settings: ConsoleSettings, message_id: str, kind: str, seen: set[str]) -> None:
-    async with open_desk(settings, "demo") as desk, asyncio.timeout(_WITHIN_S):
+    async with open_desk(settings, on_this_host("demo")) as desk, asyncio.timeout(_WITHIN_S):
         # Events reach the recorder in batches, a moment after the mail.
         while kind not in seen:
             seen |= await _kinds(desk, message_id)

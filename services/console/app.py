@@ -1,4 +1,4 @@
-"""Wires the recorder's process: settings → database, broker link, recorder, health (I/O).
+"""Wires the console's process: settings → database, broker link, recorder, pages and API, health (I/O).
 
 On failure: a database or broker that is away is waited for, and `/readyz` says so. A link that is up without consumers
 for a minute, or a writer that has died, ends the process with 1, so that whoever keeps it starts it anew.
@@ -6,18 +6,24 @@ for a minute, or a writer that has died, ends the process with 1, so that whoeve
 
 import asyncio
 import signal
+from dataclasses import dataclass
 
 import structlog
 
 from services.console.actions.desk import Desk
 from services.console.database import Database
 from services.console.dmarc.daily import DailyReports
+from services.console.identity.rights import on_this_host
 from services.console.recorder import Recorder
 from services.console.settings import ConsoleSettings
 from services.console.tls_reports.daily import TlsReports
 from services.console.tls_reports.post import Poster
+from services.console.web.app import create_app
+from services.console.web.backstage import Backstage
+from services.console.web.serve import WebServer
 from shared.broker.connect import Link
 from shared.broker.in_force import PolicyInForce
+from shared.broker.publish import Publisher
 from shared.dns.open import open_resolver
 from shared.gate import Gate
 from shared.health import HealthServer
@@ -42,7 +48,7 @@ async def run(settings: ConsoleSettings) -> int:
     policy = PolicyInForce(link)
     gate = Gate(policy, state)
     resolver = open_resolver(settings.dns)
-    desk = Desk(settings, database, "recorder")
+    desk = Desk(settings, database, on_this_host("recorder"))
     reports = DailyReports(desk, resolver, lambda: policy.policy.dmarc_reports if policy.is_known else None)
     poster = Poster(resolver)
     tls_reports = TlsReports(desk, resolver, poster, lambda: policy.policy.tls_reports if policy.is_known else None)
@@ -53,19 +59,26 @@ async def run(settings: ConsoleSettings) -> int:
         "consuming": lambda: recorder.is_consuming,
     }
     health = HealthServer(settings.health, conditions, gate=gate)
+    web_link = Link(settings.broker, "gatepost-console-web")
+    web = _web_server(settings, Backstage(settings, database, Publisher(web_link), policy, gate))
     if state is not None:
         await state.start()
     await health.start()
+    if web is not None:
+        web_link.start()
     reporting = [
         asyncio.create_task(_report_when(migrated, reports), name="dmarc-reports"),
         asyncio.create_task(_report_when(migrated, tls_reports), name="tls-reports"),
     ]
     try:
-        return await _record_until(stop, database, link, recorder, migrated)
+        return await _work_until(stop, _Work(database, link, recorder, web), migrated)
     finally:
         for task in reporting:
             task.cancel()
         await asyncio.gather(*reporting, return_exceptions=True)
+        if web is not None:
+            await web.close()
+            await web_link.close()
         await poster.close()
         await desk.close()
         await resolver.close()
@@ -82,9 +95,27 @@ async def _report_when(migrated: asyncio.Event, reports: DailyReports | TlsRepor
     await reports.run_for_ever()
 
 
-async def _record_until(
-    stop: asyncio.Event, database: Database, link: Link, recorder: Recorder, migrated: asyncio.Event
-) -> int:
+def _web_server(settings: ConsoleSettings, backstage: Backstage) -> WebServer | None:
+    return WebServer(settings.web, settings.hostname, create_app(backstage)) if settings.web is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the process does beside reporting. web: None where no pages are wanted."""
+
+    database: Database
+    link: Link
+    recorder: Recorder
+    web: WebServer | None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether something is over that never should be."""
+        return self.recorder.has_ended or (self.web is not None and self.web.has_ended)
+
+
+async def _work_until(stop: asyncio.Event, work: _Work, migrated: asyncio.Event) -> int:
+    database, recorder, link = work.database, work.recorder, work.link
     stopping = asyncio.create_task(stop.wait())
     while not stop.is_set() and not migrated.is_set():
         try:
@@ -98,13 +129,16 @@ async def _record_until(
     if not stop.is_set():
         link.start()
         _log.info("recorder-started", database=database.where)
+        # Behind the migration: a page needs its tables.
+        if work.web is not None:
+            await work.web.start()
     idle = 0
     while not stop.is_set():
         await asyncio.wait([stopping], timeout=_WATCH_EVERY_S)
         # Connected but without a consumer: nothing would ever come.
         idle = idle + 1 if link.is_up and not recorder.is_consuming else 0
-        if idle >= _WATCH_PATIENCE or recorder.has_ended:
-            _log.error("recorder-does-not-work", consuming=recorder.is_consuming, writing=not recorder.has_ended)
+        if idle >= _WATCH_PATIENCE or work.has_ended:
+            _log.error("console-does-not-work", consuming=recorder.is_consuming, writing=not recorder.has_ended)
             stopping.cancel()
             return 1
     _log.info("recorder-stops")

@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 # The newest file in migrations/versions.
-NEWEST_REVISION = "0004"
+NEWEST_REVISION = "0005"
 _BUSY_S = 30
 _WAL_PAUSE_S = 0.02
 _WRITES = "gatepost_writes"

@@ -88,10 +88,26 @@ class LearningSettings(Section):
     password: SecretStr | None = None
 
 
+class WebSettings(Section):
+    """The console's pages and API. Where neither file of the pair exists, a self-signed certificate is made there.
+
+    public_url: how browsers reach it: passkeys and links in mails are of this name; empty: https://hostname:port.
+    secret: signs the links of quarantine reports; at least 32 characters, the same in every console.
+    """
+
+    address: str = "127.0.0.1"
+    port: int = Field(8443, ge=0, le=65535)
+    certificate_file: Path
+    key_file: Path
+    public_url: str = Field("", pattern="^(https://[^/]+)?$")
+    secret: SecretStr = Field(min_length=32)
+
+
 class ConsoleSettings(ServiceSettings):
-    """Settings of the recorder and the console."""
+    """Settings of the recorder and the console. web: none serves no pages and no API."""
 
     database: DatabaseSettings
+    web: WebSettings | None = None
     management: ManagementSettings | None = None
     admin: AdminSettings | None = None
     services: ServiceUrls = ServiceUrls()

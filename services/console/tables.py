@@ -185,6 +185,8 @@ policy_history = Table(
     Column("reason", Text, nullable=False),
     Column("at", Double, nullable=False),
     Column("text", Text, nullable=False),
+    # When every stage goes back by itself, unless a later version confirms this one.
+    Column("confirm_by", Double),
 )
 
 accounts = Table(
@@ -218,5 +220,29 @@ audit = Table(
     Column("action", String(40), nullable=False),
     Column("target", Text, nullable=False),
     Column("details", Text, nullable=False),
+    # Where from: an address, empty on the console's own host; and by browser, token or host.
+    Column("address", String(64), nullable=False, server_default=""),
+    Column("via", String(20), nullable=False, server_default="host"),
     Index("audit_by_time", "at"),
+    Index("audit_by_target", "target", "at"),
+)
+
+# Words that messages are found by: `a:` an address, `d:` a domain, `i:` a client's address, `s:` a word of the subject.
+# One row per word and message; at: the message's first_seen, so that an index gives the newest first.
+message_words = Table(
+    "message_words",
+    metadata,
+    Column("word", String(120), primary_key=True),
+    Column("at", Double, primary_key=True),
+    Column("id", String(40), primary_key=True),
+    Index("message_words_by_time", "at"),
+)
+
+# Reports of quarantine that went to users. A user gets none twice about the same mail.
+digests = Table(
+    "digests",
+    metadata,
+    Column("recipient", String(320), primary_key=True),
+    Column("until", Double, nullable=False),
+    Column("sent_at", Double, nullable=False),
 )

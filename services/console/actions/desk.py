@@ -1,6 +1,6 @@
 """Where an action works (I/O): the database, a publisher when one is needed, and who acts.
 
-Output: `Desk`, opened for one command or one request.
+Owns: `Desk`, opened for one command or one request, and that a caller's domains bound what an action does.
 On failure: ActionError, whose text is for the administrator.
 """
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.database import Database
+from services.console.identity.rights import Caller, on_this_host
 from services.console.rows import Summary, event_rows
 from services.console.settings import ConsoleSettings
 from services.console.store import Store
@@ -31,18 +32,59 @@ _PUBLISH_DEADLINE_S = 5.0
 
 
 class ActionError(Exception):
-    """Something that could not be done; the text says what, and where it helps, how to mend it."""
+    """Something that could not be done; the text says what, and where it helps, how to mend it.
+
+    status: what the API answers.
+    """
+
+    status = 409
+
+
+class NotFound(ActionError):
+    """What was named is not there."""
+
+    status = 404
+
+
+class NotUnderstood(ActionError):
+    """What was said is of no form that could be done."""
+
+    status = 422
+
+
+class OutOfBounds(ActionError):
+    """What is not of the caller's domains."""
+
+    status = 403
 
 
 class Desk:
-    """What one action needs. who: the name that stands in the audit."""
+    """What one action needs. caller: who acts. publisher: a way to the broker that stays open after the action."""
 
-    def __init__(self, settings: ConsoleSettings, database: Database, who: str) -> None:
+    def __init__(
+        self, settings: ConsoleSettings, database: Database, caller: Caller, publisher: Publisher | None = None
+    ) -> None:
         self.settings = settings
         self.database = database
-        self.who = who
+        self.caller = caller
         self._link: Link | None = None
-        self._publisher: Publisher | None = None
+        self._publisher = publisher
+
+    @property
+    def who(self) -> str:
+        """The name that stands in the audit."""
+        return self.caller.name
+
+    def must_cover(self, *domains: str) -> None:
+        """Raise OutOfBounds unless each domain, or domain of an address, is one of the caller's."""
+        for domain in domains:
+            if not self.caller.covers(domain):
+                raise OutOfBounds(f"{domain} is not of your domains")
+
+    def must_see_all(self, what: str) -> None:
+        """Raise OutOfBounds if the caller's domains bound them. what: the thing that is of no domain."""
+        if not self.caller.sees_all:
+            raise OutOfBounds(f"{what}: that is not for who is in charge of single domains")
 
     @property
     def publisher(self) -> Publisher:
@@ -89,6 +131,8 @@ class Desk:
             "action": action,
             "target": target,
             "details": json.dumps(details, default=str),
+            "address": self.caller.address,
+            "via": self.caller.via.value,
         }
         await connection.execute(insert(audit), [row])
 
@@ -106,13 +150,13 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def open_desk(settings: ConsoleSettings, who: str, *, migrate: bool = True) -> AsyncIterator[Desk]:
+async def open_desk(settings: ConsoleSettings, caller: Caller, *, migrate: bool = True) -> AsyncIterator[Desk]:
     """Open the database, bringing its tables to this version, and close all at the end. Raises ActionError.
 
     migrate: False for actions that have something to say without a database, too.
     """
     database = Database(settings.database.url.get_secret_value())
-    desk = Desk(settings, database, who)
+    desk = Desk(settings, database, caller)
     try:
         try:
             if migrate:
@@ -128,11 +172,11 @@ async def open_desk(settings: ConsoleSettings, who: str, *, migrate: bool = True
         await database.close()
 
 
-def os_user() -> str:
-    """Return who runs this process, and through whom."""
+def os_user() -> Caller:
+    """Return who runs this process, and through whom: whoever can read the settings may do everything."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         user = f"uid {os.getuid()}"
     through = os.environ.get("SUDO_USER")
-    return f"{through} as {user}" if through and through != user else user
+    return on_this_host(f"{through} as {user}" if through and through != user else user)

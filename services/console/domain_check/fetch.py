@@ -46,7 +46,7 @@ class PolicyFetch:
                     return FetchedPolicy(problem=f"it answers {response.status}")
                 if response.content_type != "text/plain":
                     return FetchedPolicy(problem=f"its content type is {response.content_type[:60]}, not text/plain")
-                text = await _bounded(response.content)
+                content = await _bounded(response.content)
         except TimeoutError:
             return FetchedPolicy(problem=f"no answer within {_DEADLINE_S:g} s")
         except aiohttp.ClientConnectorCertificateError as error:
@@ -55,9 +55,9 @@ class PolicyFetch:
             return FetchedPolicy(problem=f"no connection: {error.os_error}"[:300])
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return FetchedPolicy(problem=f"{error or type(error).__name__}"[:300])
-        if text is None:
+        if content is None:
             return FetchedPolicy(problem=f"it is larger than {_LIMIT_BYTES} octets")
-        return FetchedPolicy(text.decode("utf-8", "replace"))
+        return FetchedPolicy(content)
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes | None:

@@ -1,8 +1,26 @@
 """What delivery and the administrator did, in sentences (PURE)."""
 
-from services.console.story.reasons import bounce, withheld
-from services.console.story.told import Facts, clause, number, span, tables, word, words
+from collections.abc import Mapping
 
+from services.console.story.reasons import bounce, withheld
+from services.console.story.told import UNKNOWN, Facts, clause, number, span, tables, word, words
+
+# services/delivery/outgoing/signing.py: why mail of ours is not signed.
+UNSIGNED: dict[str, str] = {
+    "no-keys": "there are no keys that sign for {domain} (gatepost dkim add)",
+    "author": "its From field does not name one domain beyond doubt",
+    "header": "its header can be read in more than one way",
+    "unpublished": "DNS does not have the records of the keys for {domain} (gatepost dkim check)",
+    "no-answer": "DNS does not say whether it has the records of the keys for {domain}",
+}
+# The same, and RecordState: why a key is passed over.
+PASSED: dict[str, str] = {
+    "absent": "DNS does not have its record yet",
+    "other-key": "DNS has another key at its name, or one that is of no use",
+    "several-records": "DNS has several records at its name",
+    "no-answer": "DNS does not say whether it has its record",
+    "ending": "it is retired, and its record may go soon",
+}
 _OUTCOMES = {"delivered": "took it", "deferred": "will not take it now", "temporary": "will not take it now",
              "failed": "refused it", "permanent": "refused it"}  # fmt: skip
 
@@ -24,7 +42,8 @@ def attempt(facts: Facts) -> list[str]:
     took_ms = number(facts, "took_ms")
     took = "" if took_ms is None else f", {span(took_ms / 1000)}"
     outcomes = tables(facts, "outcomes")
-    return [f"Tried {word(facts, 'hop')}{peer} ({tls}{took})" + (":" if outcomes else "."), *map(_outcome, outcomes)]
+    tried = f"Tried {word(facts, 'hop')}{peer} ({tls}{took})" + (":" if outcomes else ".")
+    return [tried, *map(_outcome, outcomes), *_signature(facts)]
 
 
 def delivered(facts: Facts) -> list[str]:
@@ -69,3 +88,23 @@ def _outcome(outcome: Facts) -> str:
     status = word(outcome, "status")
     did = _OUTCOMES.get(status, f"answered ({status})")
     return f"for {word(outcome, 'recipient')} it {did}: {word(outcome, 'reply', 'no answer noted')}"
+
+
+def _signature(facts: Facts) -> list[str]:
+    """Whether it was signed; nothing of mail that is not ours to sign, or of which no host heard."""
+    dkim = facts.get("dkim")
+    if not isinstance(dkim, Mapping):
+        return []
+    domain = word(dkim, "domain", "its domain")
+    if dkim.get("unsigned"):
+        code = word(dkim, "unsigned")
+        said = f"Not signed with DKIM: {UNSIGNED.get(code, code).replace('{domain}', domain)}"
+    else:
+        by = [f"{word(key, 'selector')} ({word(key, 'algorithm')})" for key in tables(dkim, "by")]
+        said = f"Signed with DKIM for {domain} by {' and '.join(by) or UNKNOWN}"
+    return [f"{said}.", *(f"Not by {word(key, 'selector')}: {_passed(key)}." for key in tables(dkim, "passed"))]
+
+
+def _passed(key: Facts) -> str:
+    code = word(key, "why")
+    return PASSED.get(code, code)

@@ -16,6 +16,7 @@ from services.console.actions.desk import Desk
 from services.console.actions.domains import Fetching, check_domains
 from services.console.database import Database
 from services.console.domain_check.check import Check
+from services.console.identity.rights import on_this_host
 from services.console.settings import ConsoleSettings, DatabaseSettings
 from services.console.tables import dkim_keys
 from services.delivery.app import DeliveryService
@@ -115,7 +116,7 @@ async def scene(rabbit: Rabbit, database: Database, folder: Path) -> AsyncIterat
         expired = await stack.enter_async_context(NextHop(tls=True, certificate=old))
         neighbours = await stack.enter_async_context(Neighbours(rabbit))
         settings = _console_settings(rabbit, database, dns)
-        desk = Desk(settings, database, "test")
+        desk = Desk(settings, database, on_this_host("test"))
         made = Scene(dns, neighbours, hop, expired, desk, Fetching())
         made.fetching = Fetching(await stack.enter_async_context(_web(made, web_file)), trusted)
         await _write_keys(database)

@@ -18,6 +18,7 @@ from services.console.actions.learning import Class, learn
 from services.console.cli.main import app
 from services.console.database import Database
 from services.console.held import held_mail
+from services.console.identity.rights import on_this_host
 from services.console.settings import ConsoleSettings
 from services.console.store import Store
 from services.console.tables import audit, events
@@ -72,7 +73,7 @@ def desk(database: Database, **antispam: str) -> Desk:
             "antispam": antispam or None,
         }
     )
-    return Desk(settings, database, "alice")
+    return Desk(settings, database, on_this_host("alice"))
 
 
 def at_rspamd(database: Database, rspamd: Rspamd, password: str = "") -> Desk:

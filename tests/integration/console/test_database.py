@@ -9,6 +9,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from services.console.database import NEWEST_REVISION, Database
+from services.console.identity import tables as _users_too  # noqa: F401 - they are of the same metadata
 from services.console.tables import metadata
 from tests.integration.console.postgres import Postgres
 

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from services.console.actions import dkim
 from services.console.actions.desk import ActionError, Desk, open_desk
 from services.console.actions.dkim import Listed
+from services.console.identity.rights import on_this_host
 from services.console.settings import load_console_settings
 from services.console.tables import dkim_keys
 from services.delivery.outgoing.keyring import Keyring
@@ -45,7 +46,7 @@ async def test_no_signature_names_a_key_that_dns_has_not_at_that_moment(
         link = Link(gatepost.rabbit.settings("delivery"), "test-rotation")
         keyring, resolver = Keyring(link), CachingResolver([dns.address])
         load = Load(Signer(keyring, resolver), dns)
-        async with open_desk(load_console_settings(), "tests") as desk:
+        async with open_desk(load_console_settings(), on_this_host("tests")) as desk:
             old = await dkim.add_keys(desk, DOMAIN)
             load.publish(zone(*old))
             await dkim.switch_keys(desk, DOMAIN)

@@ -13,6 +13,7 @@ from sqlalchemy import Table, func, select
 from services.console.actions.desk import Desk
 from services.console.database import Database
 from services.console.dmarc.daily import DailyReports
+from services.console.identity.rights import on_this_host
 from services.console.settings import ConsoleSettings
 from services.console.tables import dmarc_reports, dmarc_seen, events
 from shared.broker.connect import Link
@@ -74,7 +75,7 @@ async def test_a_day_is_reported_once_by_one_mail_to_who_asked(
             "database": {"url": "sqlite:///unused"},
         }
     )
-    desk = Desk(settings, database, "recorder")
+    desk = Desk(settings, database, on_this_host("recorder"))
     reports = [DailyReports(desk, resolver, lambda: ON) for _ in range(2)]
     try:
         assert await reports[0].send_due(ON, DAY * DAY_S + 80_000.0) == 0, "the day is not over"
@@ -129,7 +130,7 @@ async def test_what_dns_cannot_say_now_is_reported_later(
             "database": {"url": "sqlite:///unused"},
         }
     )
-    reports = DailyReports(Desk(settings, sqlite, "recorder"), resolver, lambda: ON)
+    reports = DailyReports(Desk(settings, sqlite, on_this_host("recorder")), resolver, lambda: ON)
     assert await reports.send_due(ON, NEXT_DAY) == 0
     assert (await count(sqlite, dmarc_reports), await count(sqlite, dmarc_seen)) == (0, 1)
     await reports.forget_old(NEXT_DAY + 8 * DAY_S)

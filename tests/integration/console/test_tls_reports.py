@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from services.console.actions.desk import Desk
 from services.console.database import Database
+from services.console.identity.rights import on_this_host
 from services.console.reports.gathered import Gathered
 from services.console.settings import ConsoleSettings
 from services.console.tables import events, messages, tls_reports, tls_seen
@@ -128,7 +129,7 @@ async def world_of(database: Database, rabbit: Rabbit, folder: Path) -> AsyncIte
             "database": {"url": "sqlite:///unused"},
         }
     )
-    desk = Desk(settings, database, "recorder")
+    desk = Desk(settings, database, on_this_host("recorder"))
     async with serving(folder) as (server, authorities), DnsServer({WEB: {"A": "127.0.0.1"}}) as dns:
         resolver = CachingResolver([dns.address])
         made = World(database, desk, dns, resolver, server, authorities)

@@ -1,0 +1,1 @@
+"""Who uses the console: users, their roles and rights, logins, sessions, tokens."""

@@ -1,0 +1,35 @@
+"""What pages and API work with (I/O is its members'): one of it per process.
+
+Wired by services/console/app.py; the command on the console's own host makes one without a broker's policy.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.console.actions.desk import Desk
+from services.console.database import Database
+from services.console.identity.rights import Caller
+from services.console.settings import ConsoleSettings
+from shared.broker.ports import PolicyPort
+from shared.broker.publish import Publisher
+from shared.gate import Gate
+
+
+@dataclass(frozen=True, slots=True)
+class Backstage:
+    """What every request may use. gate: None admits all. policy: what this process has in force, None: unknown.
+
+    publisher: a way to the broker that stays open; None opens one for each action. clock: Unix seconds.
+    """
+
+    settings: ConsoleSettings
+    database: Database
+    publisher: Publisher | None = None
+    policy: PolicyPort | None = None
+    gate: Gate | None = None
+    clock: Callable[[], float] = field(default=time.time)
+
+    def desk(self, caller: Caller) -> Desk:
+        """Return the desk at which a caller acts."""
+        return Desk(self.settings, self.database, caller, self.publisher)

@@ -1,0 +1,174 @@
+"""Who asks, and whether they may (I/O: SQL through services/console/identity).
+
+Owns: what an endpoint declares: in the API `desk: Desk = at_desk(Right…)` (a token), in pages `visit: Visit =
+visiting(Right…)` (a session's cookie; a change must bring the session's CSRF token). Without, it is public.
+The API takes tokens alone, never cookies, so no page of another site can speak to it in a user's name.
+"""
+
+import hmac
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import Depends, Request, Response
+
+from services.console.actions.desk import Desk
+from services.console.identity.rights import Caller, Right
+from services.console.identity.sessions import Session, Step, find_session
+from services.console.identity.tokens import caller_of_token
+from services.console.web.backstage import Backstage
+from services.console.web.render import render
+
+# The prefix binds the cookie to this host, to TLS and to the path /.
+COOKIE = "__Host-gatepost"
+CSRF_FIELD = "csrf"
+CSRF_HEADER = "X-CSRF-Token"
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+class NotSignedIn(Exception):
+    """Nobody, or nobody any more."""
+
+
+class NotAllowed(Exception):
+    """Somebody, but without the right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a page by a user who may see it."""
+
+    request: Request
+    session: Session
+    desk: Desk
+    now: float
+
+    @property
+    def caller(self) -> Caller:
+        """Who acts."""
+        return self.session.caller
+
+    def page(self, template: str, *, status_code: int = 200, **context: Any) -> Response:
+        """Return a page, with what every page shows of its user."""
+        return render(
+            self.request,
+            template,
+            status_code=status_code,
+            caller=self.session.caller,
+            csrf=self.session.csrf,
+            now=self.now,
+            **context,
+        )
+
+
+def backstage_of(request: Request) -> Backstage:
+    """Return what the application works with."""
+    found = request.app.state.backstage
+    assert isinstance(found, Backstage)
+    return found
+
+
+def address_of(request: Request) -> str:
+    """Return the address that a request came from; empty on the console's own host without a socket."""
+    return request.client.host if request.client else ""
+
+
+class Needs:
+    """A dependency that tells which rights it asks for, so that tests can go through all endpoints.
+
+    rights: all of them are needed; none means: whoever is logged in.
+    """
+
+    def __init__(self, *rights: Right) -> None:
+        self.rights = frozenset(rights)
+
+    def check(self, caller: Caller) -> None:
+        """Raise NotAllowed unless a caller has the rights."""
+        for right in self.rights:
+            if not caller.may(right):
+                raise NotAllowed(f"the role {caller.role.value} may not {right.value}")
+
+
+class NeedsToken(Needs):
+    """Of the API: a token, or whoever is at the console's own host."""
+
+    async def __call__(self, request: Request) -> Desk:
+        """Return the desk of who asks."""
+        caller = await caller_by_token(request)
+        if caller is None:
+            raise NotSignedIn
+        self.check(caller)
+        return backstage_of(request).desk(caller)
+
+
+class NeedsVisit(Needs):
+    """Of pages: a session that is whole, and for what changes something its CSRF token."""
+
+    async def __call__(self, request: Request) -> Visit:
+        """Return the visit of who asks."""
+        session = await session_of(request)
+        if session is None or session.step is not Step.WHOLE:
+            raise NotSignedIn
+        await must_be_from_our_page(request, session)
+        self.check(session.caller)
+        backstage = backstage_of(request)
+        return Visit(request, session, backstage.desk(session.caller), backstage.clock())
+
+
+def at_desk(*rights: Right) -> Any:
+    """Return the default of an endpoint's parameter `desk`."""
+    return Depends(NeedsToken(*rights))
+
+
+def visiting(*rights: Right) -> Any:
+    """Return the default of a page's parameter `visit`."""
+    return Depends(NeedsVisit(*rights))
+
+
+async def caller_by_token(request: Request) -> Caller | None:
+    """Return who asks the API, or None. The command on the console's own host is known without a token."""
+    local: Caller | None = getattr(request.app.state, "local_caller", None)
+    if local is not None:
+        return local
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        return None
+    backstage = backstage_of(request)
+    return await caller_of_token(backstage.database, token.strip(), address_of(request), backstage.clock())
+
+
+async def session_of(request: Request) -> Session | None:
+    """Return the session of a request's cookie, at whatever step, or None."""
+    value = request.cookies.get(COOKIE)
+    if not value:
+        return None
+    backstage = backstage_of(request)
+    return await find_session(backstage.database, value, backstage.clock())
+
+
+async def must_be_from_our_page(request: Request, session: Session) -> None:
+    """Raise NotAllowed for a change that no page of this session asked for."""
+    if request.method in _SAFE:
+        return
+    brought = request.headers.get(CSRF_HEADER)
+    if brought is None and "form" in request.headers.get("Content-Type", ""):
+        field = (await request.form()).get(CSRF_FIELD)
+        brought = field if isinstance(field, str) else None
+    if brought is None or not hmac.compare_digest(brought.encode(), session.csrf.encode()):
+        raise NotAllowed("the form is not of this session: reload the page and try again")
+
+
+def set_cookie(response: Response, value: str) -> None:
+    """Give a browser its session; it ends with the browser."""
+    response.set_cookie(COOKIE, value, path="/", secure=True, httponly=True, samesite="strict")
+
+
+def forget_cookie(response: Response) -> None:
+    """Take a browser's session away."""
+    response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
+
+
+def may_be_next(path: str) -> str:
+    """Return a path to go on to after the log-in, quoted; none of another host."""
+    local = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+    return quote(local, safe="/")
