@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
-# Two processes, each with engines of its own: most tests wait. The tests of a file share what they start.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# Two processes, each with engines of its own: most tests wait. The tests of a file share what they start. The files keep
+# their order, so that the long ones (contract, e2e, integration) come first and the many short unit tests end level.
+SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
 SOURCES := services shared tests infra docs
 # Hashes of every file, and nothing that tells where this machine's index is.

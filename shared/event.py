@@ -38,7 +38,8 @@ class EventKind(StrEnum):
     SPLIT = "split"  # into: [{id, hop, recipients}]
     EXPANDED = "expanded"  # recipients: [{from, to, by}]; sender (where it is written anew)
     RETRY = "retry"  # attempts, not_before, reason, hop, failure (its class)
-    ATTEMPT = "attempt"  # hop, peer, tls, outcomes: [{recipient, status, reply}], took_ms, source, security
+    # hop, peer, tls, outcomes: [{recipient, status, reply}], took_ms, source, security, and where mail is ours to sign
+    ATTEMPT = "attempt"  # dkim: {domain, by: [{selector, algorithm}], passed: [{selector, why}], unsigned (why)}
     DELIVERED = "delivered"  # hop, recipients, reply
     FAILED = "failed"  # recipients, reply, reason, bounce (its class)
     ORDERED = "ordered"  # order (retry, cancel, bounce, reroute), by, why, recipients, to (a route)

@@ -40,11 +40,15 @@ class TlsResult(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TlsPolicy:
-    """What a domain publishes. strings: TLSA records, or lines of the STS policy. mx: patterns of the STS policy."""
+    """What a domain publishes. strings: TLSA records, or lines of the STS policy. mx: patterns of the STS policy.
+
+    domain: whose the policy is, where that is another than the recipients' (DANE: the name that the records stand at).
+    """
 
     kind: PolicyType = PolicyType.NONE
     strings: tuple[str, ...] = ()
     mx: tuple[str, ...] = ()
+    domain: str = ""
 
 
 NOTHING_PUBLISHED = TlsPolicy()

@@ -130,6 +130,8 @@ def _ports(settings: Generated) -> Iterable[tuple[str, int]]:
     }
     for name, service in services.items():
         yield f"metrics of {name}", service.health.port
+    if settings.console.web is not None:
+        yield "console", settings.console.web.port
 
 
 def _where_everything_is(layout: Layout, settings: Generated) -> Iterator[str]:
@@ -140,6 +142,7 @@ def _where_everything_is(layout: Layout, settings: Generated) -> Iterator[str]:
         "",
         "Gatepost takes mail.",
         f"  SMTP on 127.0.0.1    {listeners}",
+        f"  console              {_console(settings)}",
         f"  mailboxes            {layout.mail}/<domain>/<local part>/",
         f"  RabbitMQ console     {node.management_url}  user {node.admin_user}  password {node.admin_password}",
         f"  engines              {_engines(settings)}",
@@ -159,6 +162,11 @@ def _where_everything_is(layout: Layout, settings: Generated) -> Iterator[str]:
         )
         yield "  (unsigned, but its SPF passes)   signed, forged and infected ones:   make demo"
     yield "Ctrl-C ends all of it."
+
+
+def _console(settings: Generated) -> str:
+    web = settings.console.web
+    return f"https://localhost:{web.port}/" if web is not None else "none: console.toml has no [web]"
 
 
 def _engines(settings: Generated) -> str:

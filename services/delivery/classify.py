@@ -8,8 +8,10 @@ On failure: none; what fits nothing is `other`, and `unknown`.
 """
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 
+from services.delivery.greylisting import could_be_greylisting, sounds_like_greylisting
 from services.delivery.outcome import Attempt, Outcome, Status, enhanced_of
 from shared.reply import Reply
 
@@ -41,13 +43,6 @@ class BounceClass(StrEnum):
 # Only so much of what a hop says is looked at.
 _TEXT_LIMIT = 600
 
-_GREYLISTED = re.compile(
-    r"gr[ae]y.?list|postgrey|come back (?:in|later|after)|not yet authori[sz]ed to deliver"
-    r"|first (?:time|contact|seen)|unfamiliar|(?:retry|try again) in \d+ ?(?:s|m)",
-    re.IGNORECASE,
-)
-# What greylisters say that do not say what they do: Rspamd, spamd of OpenBSD, the tests of Postfix's postscreen.
-_LIKE_GREYLISTED = re.compile(r"\b(?:re)?try again|service (?:is |currently ){0,2}unavailable", re.IGNORECASE)
 _POLICY = re.compile(
     r"spam|reputation|block(?:ed|ing| ?list)|black.?list|deny.?list|denied|polic(?:y|ies)|abus|complain|unsolicited"
     r"|rate.?limit|throttl|suspicious|dmarc|dkim|\bspf\b|\bptr\b|reverse dns|dnsbl|\brbl\b|listed|whitelist"
@@ -124,13 +119,13 @@ _BY_CODE = {
     553: BounceClass.BAD_ADDRESS,
     556: BounceClass.BAD_ADDRESS,
 }
-_WORDS = (
-    (_SENDER, BounceClass.POLICY),
-    (_MAILBOX_FULL, BounceClass.FULL_MAILBOX),
-    (_BAD_ADDRESS, BounceClass.BAD_ADDRESS),
-    (_POLICY, BounceClass.POLICY),
-    (_CONTENT, BounceClass.CONTENT),
-    (_GREYLISTED, BounceClass.POLICY),
+_WORDS: tuple[tuple[Callable[[str], object], BounceClass], ...] = (
+    (_SENDER.search, BounceClass.POLICY),
+    (_MAILBOX_FULL.search, BounceClass.FULL_MAILBOX),
+    (_BAD_ADDRESS.search, BounceClass.BAD_ADDRESS),
+    (_POLICY.search, BounceClass.POLICY),
+    (_CONTENT.search, BounceClass.CONTENT),
+    (sounds_like_greylisting, BounceClass.POLICY),
 )
 # Enhanced codes that large providers give to everything, so that the words tell more.
 _VAGUE = frozenset({"", "0.0", "2.0", "2.1", "3.0", "3.2", "4.0", "4.1", "4.2", "4.5", "5.0", "5.3"})
@@ -170,12 +165,19 @@ def bounce_class(outcome: Outcome) -> BounceClass:
     if code == "4.1" and outcome.remote and _NOBODY.search(reply.text[:_TEXT_LIMIT]):
         return BounceClass.BAD_ADDRESS
     if outcome.remote and code not in _PLAIN:
-        for words, bounce in _WORDS:
-            if words.search(reply.text[:_TEXT_LIMIT]):
+        for says, bounce in _WORDS:
+            if says(reply.text[:_TEXT_LIMIT]):
                 return bounce
     if subject in _BY_SUBJECT:
         return _BY_SUBJECT[subject]
     return _BY_CODE.get(reply.code, BounceClass.UNKNOWN) if not reply.enhanced else BounceClass.UNKNOWN
+
+
+def is_too_large(outcome: Outcome) -> bool:
+    """Whether a failed recipient's hop, or his mailbox, takes no message of this size; a shorter one may do."""
+    # RFC 1870 §6.1: 552, by RFC 3463 §3.3 and §3.4 with x.2.3 or x.3.4; a bare 552 may mean a full mailbox as well.
+    reply = outcome.reply
+    return reply.permanent and (reply.enhanced[2:] in ("2.3", "3.4") or (reply.code, reply.enhanced) == (552, ""))
 
 
 def _own(detail: str) -> FailureClass:
@@ -190,12 +192,12 @@ def _own(detail: str) -> FailureClass:
 
 
 def _is_greylisting(reply: Reply, detail: str, text: str) -> bool:
-    if _GREYLISTED.search(text):
+    if sounds_like_greylisting(text):
         return True
     # RFC 6647 §2: a temporary reply to somebody unknown. These two codes are those that are used for it.
     if reply.code not in (450, 451) or detail not in ("", "7.0", "7.1", "3.2"):
         return False
-    return _LIKE_GREYLISTED.search(text) is not None and _POLICY.search(text) is None
+    return could_be_greylisting(text) and _POLICY.search(text) is None
 
 
 def _is_too_many(reply: Reply, detail: str, text: str) -> bool:

@@ -1,17 +1,18 @@
 """One attempt: a part of a message to its hop (I/O).
 
 Owns: from hop to hosts to session to transaction, or to the Maildir; trying the next host where one cannot be reached;
-signing what leaves.
+signing what leaves; lesser terms where a message may go on them.
 Output: `Attempt`, always, within `ATTEMPT_S`.
-Standards: RFC 5321 §5.1 (trying hosts in order), RFC 8689 §4.2.1 (REQUIRETLS).
+Standards: RFC 5321 §5.1 (trying hosts in order), RFC 8689 §3 (TLS-Required), §4.2.1 (REQUIRETLS), §5 (notices).
 On failure: what is not known is deferred. Busy is no attempt: there was no connection to be had.
 """
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,14 @@ from services.delivery.client.session import HopUnreachable, Session, Speech, Ta
 from services.delivery.client.transaction import NotBegun, transact
 from services.delivery.gate import Busy
 from services.delivery.hops import HopState
-from services.delivery.interface import Sources
+from services.delivery.interface import Sources, warm_ask
 from services.delivery.mx import Exchangers, NoHost, route_targets
 from services.delivery.opener import Opener, Wanted
 from services.delivery.outcome import Attempt, Outcome, Status, same_for_all
 from services.delivery.outgoing.signer import Signer
+from services.delivery.outgoing.signing import Signed
 from services.delivery.route import Hop
+from services.delivery.tls.waiver import rules_for, without_starttls
 from shared.dns.answer import DnsTemporary, Resolver
 from shared.envelope import Envelope
 from shared.errors import TemporaryError
@@ -40,12 +43,19 @@ _log = structlog.get_logger()
 
 # No message is held longer (DESIGN §5 says five minutes).
 ATTEMPT_S = 230.0
+_GRACE_S = 1.0
+# Each host that a domain names may cost seconds, and whoever owns the domain chooses how many.
+_LOOK_UP_S = 60.0
 _SPEECH = {RouteKind.SMTP: Speech.SMTP, RouteKind.SMTPS: Speech.SMTPS, RouteKind.LMTP: Speech.LMTP}
 
 
 @dataclass(frozen=True, slots=True)
 class Errand:
-    """What is to be carried where. terms: which policy the hop is spoken to by; sessions of another are not used."""
+    """What is to be carried where. terms: which policy the hop is spoken to by; sessions of another are not used.
+
+    waives_tls: whether the message asks to go whatever becomes of TLS, and `rules` are as that leaves them.
+    until: when all must be done, where other hops have had a part of the message's time; loop time.
+    """
 
     hop: Hop
     envelope: Envelope
@@ -54,6 +64,8 @@ class Errand:
     rules: DeliveryRules
     sources: Sources
     terms: Hashable = None
+    waives_tls: bool = False
+    until: float | None = None
 
     @property
     def wanted(self) -> Wanted:
@@ -63,7 +75,7 @@ class Errand:
     @property
     def pool_key(self) -> Hashable:
         """Which kept sessions serve it."""
-        return self.terms, self.sources.name, self.sources.addresses, self.envelope.requiretls
+        return self.terms, self.sources.name, self.sources.addresses, self.envelope.requiretls, self.waives_tls
 
 
 class Courier:
@@ -97,14 +109,19 @@ class Courier:
         for task in self._connecting:
             task.cancel()
 
+    def deadline(self) -> float:
+        """Return until when a message that is begun with now may be held, in loop time."""
+        return asyncio.get_running_loop().time() + ATTEMPT_S
+
     async def attempt(self, errand: Errand) -> Attempt:
         """Try to deliver and return what became of each recipient. Raises Busy: there is no connection to be had."""
         recipients = errand.envelope.recipients
         try:
             if errand.hop.route.kind is RouteKind.MAILDIR:
                 return await self._to_maildir(errand)
-            deadline = asyncio.get_running_loop().time() + ATTEMPT_S
-            return await self._to_server(errand, deadline)
+            deadline = self.deadline() if errand.until is None else errand.until
+            rules, waives_tls = rules_for(errand.rules, errand.envelope, errand.message)
+            return await self._on_its_terms(replace(errand, rules=rules, waives_tls=waives_tls), deadline)
         except Busy:
             raise
         except NoHost as error:
@@ -124,32 +141,78 @@ class Courier:
     async def _to_maildir(self, errand: Errand) -> Attempt:
         root = self._data_dir / errand.hop.route.path
         write = partial(maildir.deliver, root, errand.envelope, errand.message, self._our_name)
-        outcomes = await asyncio.get_running_loop().run_in_executor(self._disk, write)
+        try:
+            # A thread that hangs on its disk goes on: written later, the file is the same one.
+            async with asyncio.timeout(ATTEMPT_S):
+                outcomes = await asyncio.get_running_loop().run_in_executor(self._disk, write)
+        except TimeoutError:
+            reason = f"the disk has not answered within {ATTEMPT_S:g} s"
+            reply = Reply(451, "4.3.0", f"Cannot write to the mailbox: {reason}")
+            return Attempt(same_for_all(errand.envelope.recipients, reply), peer=str(root), hop_failed=reason)
         return Attempt(outcomes, peer=str(root), final=True)
 
+    async def _on_its_terms(self, errand: Errand, deadline: float) -> Attempt:
+        attempt = await self._to_server(errand, deadline)
+        if not attempt.is_kept_back or errand.envelope.sender:
+            return attempt
+        # RFC 8689 §5: a notice is not lost because its way back has no REQUIRETLS.
+        unprotected = replace(errand, envelope=replace(errand.envelope, requiretls=False))
+        return await self._to_server(unprotected, deadline)
+
     async def _to_server(self, errand: Errand, deadline: float) -> Attempt:
-        message = await self._signer.sign(errand.envelope, errand.message)
+        signed = await self._signer.sign(errand.envelope, errand.message)
         while (kept := errand.state.pool.take(errand.pool_key)) is not None:
+            if await self._coldness(errand, kept.source.address) is not None:
+                errand.state.pool.give_back(kept, errand.rules, errand.pool_key)
+                break
             # What a kept session turned out not to have heard is safe to say again.
             with contextlib.suppress(NotBegun):
-                return await self._on(kept, errand, message, deadline)
-        return await self._on_a_new_session(errand, message, deadline)
+                return await self._on(kept, errand, signed, deadline)
+        return await self._on_a_new_session(errand, signed, deadline)
 
-    async def _on_a_new_session(self, errand: Errand, message: bytes, deadline: float) -> Attempt:
+    async def _on_a_new_session(self, errand: Errand, signed: Signed, deadline: float) -> Attempt:
         failures: list[HopUnreachable] = []
+        cold: Busy | None = None
         targets = await self.targets(errand.hop)
         for target in targets:
             if asyncio.get_running_loop().time() >= deadline:
                 break
+            source = errand.sources.for_address(target.address)
+            if source is not None and (busy := await self._coldness(errand, source.address)) is not None:
+                cold = busy
+                continue
             try:
-                session = await errand.state.pool.open(
-                    errand.rules.connections_per_hop, partial(self.open, target, errand.wanted, deadline)
-                )
+                session = await self._session(target, errand, deadline)
             except HopUnreachable as error:
                 failures.append(error)
                 continue
-            return await self._on(session, errand, message, deadline)
+            return await self._on(session, errand, signed, deadline)
+        if cold is not None:
+            raise cold
         return _unreachable(errand.envelope, failures, all_tried=len(failures) == len(targets))
+
+    async def _coldness(self, errand: Errand, address: str | None) -> Busy | None:
+        """Return why no more goes from an address for now, and count what does. One of two: a lone one was counted."""
+        if address is None or len(errand.sources.addresses) < 2:
+            return None
+        today = dt.datetime.now(dt.UTC).date()
+        try:
+            await errand.state.seats.count(warm_ask(errand.sources, address, errand.hop.key, today))
+        except Busy as busy:
+            return busy
+        return None
+
+    async def _session(self, target: Target, errand: Errand, deadline: float) -> Session:
+        """Return a new session on a seat of the hop's. Raises Busy, HopUnreachable."""
+        opening = partial(errand.state.pool.open, errand.rules.connections_per_hop)
+        try:
+            return await opening(partial(self.open, target, errand.wanted, deadline))
+        except HopUnreachable as error:
+            plain = without_starttls(errand.rules, target) if errand.waives_tls else None
+            if plain is None or error.tls_failure is None:
+                raise
+        # RFC 8689 §3: sent whether STARTTLS can be had or not.
+        return await opening(partial(self.open, target, Wanted(plain, errand.sources), deadline))
 
     async def open(self, target: Target, wanted: Wanted, deadline: float) -> Session:
         """Return a new session with a host. deadline: loop time. Raises HopUnreachable."""
@@ -157,13 +220,17 @@ class Courier:
         assert task is not None
         self._connecting.add(task)
         try:
-            return await self._opener.open(target, wanted, deadline)
+            # What is looked up for it (TLSA records, MTA-STS policies) has no end at the deadline by itself.
+            async with asyncio.timeout_at(deadline + _GRACE_S):
+                return await self._opener.open(target, wanted, deadline)
+        except TimeoutError:
+            raise HopUnreachable(target, "no session in time") from None
         finally:
             self._connecting.discard(task)
 
-    async def _on(self, session: Session, errand: Errand, message: bytes, deadline: float) -> Attempt:
+    async def _on(self, session: Session, errand: Errand, signed: Signed, deadline: float) -> Attempt:
         try:
-            outcomes = await transact(session, errand.envelope, message, deadline)
+            outcomes = await transact(session, errand.envelope, signed.message, deadline)
         except BaseException:
             session.wire.abort("given up")
             raise
@@ -177,13 +244,19 @@ class Courier:
             hop_failed=_loss(outcomes),
             source=session.source.address or "",
             security=session.security,
+            signing=signed.signing,
         )
 
     async def targets(self, hop: Hop) -> list[Target]:
         """Return whom to connect to for a hop, in order; at least one. Raises DnsTemporary, NoHost."""
-        if hop.route.kind is RouteKind.MX:
-            return await self._exchangers.targets(hop.domain)
-        return await route_targets(self._resolver, hop.route)
+        try:
+            async with asyncio.timeout(_LOOK_UP_S):
+                if hop.route.kind is RouteKind.MX:
+                    return await self._exchangers.targets(hop.domain)
+                return await route_targets(self._resolver, hop.route)
+        except TimeoutError:
+            cause = f"its hosts have not been found within {_LOOK_UP_S:g} s"
+            raise DnsTemporary(hop.domain or hop.route.host, "A", cause) from None
 
 
 def _unreachable(envelope: Envelope, failures: list[HopUnreachable], *, all_tried: bool) -> Attempt:

@@ -3,7 +3,7 @@
 Input: the envelope and message that it is about, the outcomes to report, our name, a fresh id, the time.
 Output: a new message and its envelope: null sender, proved by being our own, `parent` = the message it is about.
 Standards: RFC 3464 (form), RFC 6522 (multipart/report), RFC 3461 §6 (envelope, ENVID, ORCPT, RET), RFC 6533 (UTF-8),
-RFC 8689 §5 (REQUIRETLS), RFC 3834 (Auto-Submitted).
+RFC 8689 §3 and §5 (TLS-Required, REQUIRETLS), RFC 3834 (Auto-Submitted).
 Lines end in CRLF, and nothing from outside can begin a field or a part.
 """
 
@@ -15,6 +15,7 @@ from services.delivery.dsn_address import decode_xtext, field_text, original_rec
 from services.delivery.dsn_text import SUBJECTS, Told, explanation, host_of, subject_of
 from services.delivery.outcome import Outcome, enhanced_of
 from services.delivery.plan import Action, Notice
+from services.delivery.tls.waiver import waives_tls
 from shared.envelope import Body, Client, Direction, Envelope, Notify, Proof, Recipient, Ret
 
 # Without RET, a short message comes back whole, which people like; RFC 3461 §4.3 leaves that to us.
@@ -35,23 +36,24 @@ def write_dsn(
     notice: Notice, envelope: Envelope, message: bytes, reporter: Reporter, new_id: str
 ) -> tuple[Envelope, bytes]:
     """Return the DSN's envelope and message. new_id: its own id."""
-    original, original_type = _original(notice, envelope, message)
+    original, returned = _original(notice, envelope, message)
     addresses = [envelope.sender, *(outcome.recipient.address for outcome in notice.outcomes)]
     # RFC 6533 §3: the internationalized forms only where something in it is not ASCII; any reader takes the others.
     # Only to those who speak them, too: an alias may lead from a plain address to one that is not.
     speaks = envelope.smtputf8 or not envelope.sender.isascii()
-    in_utf8 = speaks and (not all(map(str.isascii, addresses)) or not _header(original).isascii())
+    in_utf8 = speaks and (not all(map(str.isascii, addresses)) or not header_of(original).isascii())
     boundary = f"=_{new_id}"
-    told = Told(envelope.id, subject_of(_header(message)), _date(envelope.received_at), reporter.lifetime_s)
+    told = Told(envelope.id, subject_of(header_of(message)), _date(envelope.received_at), reporter.lifetime_s)
     text = explanation(notice, told, reporter.our_name)
     status = _status(notice, envelope, reporter, in_utf8=in_utf8)
     parts = (
         ("text/plain; charset=utf-8", text.encode("utf-8", "replace")),
         ("message/global-delivery-status" if in_utf8 else "message/delivery-status", status),
-        (_original_type(original_type, in_utf8=in_utf8), original),
+        (_original_type(returned, in_utf8=in_utf8), original),
     )
-    body = b"".join(_part(boundary, kind, content) for kind, content in parts) + f"--{boundary}--\r\n".encode()
-    head = _head(notice, envelope, reporter, new_id, boundary, ascii_only=body.isascii())
+    body = b"".join(part(boundary, kind, content) for kind, content in parts) + f"--{boundary}--\r\n".encode()
+    waived = waives_tls(envelope, message)
+    head = _head(notice, envelope, reporter, new_id, boundary, ascii_only=body.isascii(), waives_tls=waived)
     dsn = head + body
     return _envelope(envelope, reporter, new_id, dsn, in_utf8=in_utf8), dsn
 
@@ -69,13 +71,22 @@ def _envelope(about: Envelope, reporter: Reporter, new_id: str, dsn: bytes, *, i
         size_bytes=len(dsn),
         body=Body.SEVEN_BIT if dsn.isascii() else Body.EIGHT_BIT,
         smtputf8=in_utf8,
+        # RFC 8689 §5: as protected as the message that it is about.
+        requiretls=about.requiretls,
         proved=Proof.GATEWAY,
         parent=about.id,
     )
 
 
 def _head(
-    notice: Notice, about: Envelope, reporter: Reporter, new_id: str, boundary: str, *, ascii_only: bool
+    notice: Notice,
+    about: Envelope,
+    reporter: Reporter,
+    new_id: str,
+    boundary: str,
+    *,
+    ascii_only: bool,
+    waives_tls: bool,
 ) -> bytes:
     fields = (
         ("Date", _date(reporter.now)),
@@ -88,6 +99,8 @@ def _head(
         ("MIME-Version", "1.0"),
         ("Content-Type", f'multipart/report; report-type=delivery-status;\r\n boundary="{boundary}"'),
         ("Content-Transfer-Encoding", "7bit" if ascii_only else "8bit"),
+        # RFC 8689 §3: what went whatever became of TLS is reported so, too; any other report is held to TLS as mail is.
+        *((("TLS-Required", "No"),) if waives_tls else ()),
     )
     return "".join(f"{name}: {value}\r\n" for name, value in fields).encode() + b"\r\n"
 
@@ -143,10 +156,10 @@ def _original(notice: Notice, about: Envelope, message: bytes) -> tuple[bytes, s
     # RFC 8689 §5: of a message with REQUIRETLS only the header, whatever RET says.
     if notice.action is Action.FAILED and full and not about.requiretls:
         return message, "message"
-    return _header(message), "headers"
+    return header_of(message), "headers"
 
 
-def _header(message: bytes) -> bytes:
+def header_of(message: bytes) -> bytes:
     end = message.find(b"\r\n\r\n")
     return message[: end + 2] if end >= 0 else message
 
@@ -157,7 +170,7 @@ def _original_type(original: str, *, in_utf8: bool) -> str:
     return "message/global-headers" if in_utf8 else "text/rfc822-headers"
 
 
-def _part(boundary: str, kind: str, content: bytes) -> bytes:
+def part(boundary: str, kind: str, content: bytes) -> bytes:
     encoding = "7bit" if content.isascii() else "8bit"
     head = f"--{boundary}\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     return head.encode() + content + b"\r\n"

@@ -13,6 +13,7 @@ from services.delivery.classify import BounceClass, bounce_class
 from services.delivery.dsn_address import field_text, original_address
 from services.delivery.outcome import Outcome, enhanced_of
 from services.delivery.plan import Action, Notice
+from shared.reply import Reply
 
 SUBJECTS = {
     Action.FAILED: "Your message could not be delivered",
@@ -61,6 +62,14 @@ _ADVICE_BY_CLASS = {
     BounceClass.NETWORK: "The recipient's mail server could not be reached; try again later, or tell the recipient by "
     "another way.",
     BounceClass.UNKNOWN: "The words above are the only reason known; the postmaster of the recipient can tell more.",
+}
+# Addresses, logins and files of this network, why somebody holds mail back, and who, stand in the trace alone.
+_OWN_WORDS = {
+    "4.3.2": "The next mail server refuses this gateway",
+    "4.4.1": "No connection to the next mail server",
+    "4.4.2": "The connection to the next mail server was lost",
+    "4.4.3": "DNS does not answer for the next mail server",
+    "4.4.7": "The next mail server could not be reached in time",
 }
 # RFC 7504 §4: a domain that takes no mail.
 _NO_MAIL = 556
@@ -130,10 +139,18 @@ def _about(notice: Notice, outcome: Outcome, lifetime_s: float) -> list[str]:
         tried = f" It was tried again for {_span(lifetime_s)}." if outcome.reply.temporary else ""
         lines += [f"  What happened: {_HAPPENED[bounce_class(outcome)]}{tried}"]
     if notice.action in (Action.FAILED, Action.DELAYED):
-        lines += [f"  {_speaker(notice, outcome)}: {outcome.reply}"]
+        lines += [f"  {_speaker(notice, outcome)}: {_words(outcome)}"]
     if notice.action is Action.FAILED:
         lines += [f"  What you can do: {advice(outcome)}"]
     return [*lines, ""]
+
+
+def _words(outcome: Outcome) -> str:
+    """Return the reply as the sender may read it: our own words on what is put off are for administrators alone."""
+    reply = outcome.reply
+    if outcome.remote or reply.permanent:
+        return str(reply)
+    return str(Reply(reply.code, reply.enhanced, _OWN_WORDS.get(reply.enhanced, "A local error in processing")))
 
 
 def _speaker(notice: Notice, outcome: Outcome) -> str:

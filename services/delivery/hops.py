@@ -1,9 +1,10 @@
 """The hops that this process knows: the gate, the kept sessions and the probes of each (I/O through its pools).
 
-Owns: what a message passes before it goes to a hop: an administrator's order to send nothing there, the bound over all
-hops (those that have not proved themselves may hold half of the stage's messages at most, if slow ones hold that much
-already), a place at the gate, and the hop's rate over all processes. How long what is sent away stays away. Telling how
-hops are; and forgetting those of which nothing needs to be known.
+Owns: what a message passes before it goes to a hop: an administrator's order to send nothing there, the bounds over all
+hops (those that are slow, or not known to be quick, hold a part of the stage's messages at most, and those that are
+dead a smaller one, so that mail for the others always has room), a place at the gate, and the hop's rate over all
+processes. How long what is sent away stays away. Telling how hops are; and forgetting those of which nothing needs to
+be known.
 Bounds: 5,000 hops; beyond, the counts and the health of those that were not used for longest are forgotten.
 On failure: `Busy`, as of the gate.
 """
@@ -16,7 +17,7 @@ from services.delivery.client.pool import Pool
 from services.delivery.gate import Gate
 from services.delivery.probing import Probing
 from services.delivery.traffic.busy import PACE_PER_S, Busy, busy_by
-from services.delivery.traffic.calendar import Calendar
+from services.delivery.traffic.calendar import Calendar, Everybody
 from services.delivery.traffic.seats import Seats
 from shared.broker.topology import DELIVERY_RUNGS_S
 from shared.hop_state import HopStatus
@@ -25,6 +26,9 @@ from shared.state.memory import MemoryState
 from shared.state.port import Ask, State
 
 _KNOWN_LIMIT = 5000
+# Of all that may be under way; with the settings' defaults less than either queue has places.
+_DOUBTFUL_PART = 0.6
+_FAILING_PART = 0.2
 # How many of those that wait come by in a second, of all hops together.
 _PACE_OF_ALL_PER_S = 4 * PACE_PER_S
 _SETTLE_EVERY_S = 10.0
@@ -105,7 +109,9 @@ class Hops:
         self._wall = wall
         # The one used last stands last.
         self._states: dict[str, HopState] = {}
-        self._everybody = Calendar(DELIVERY_RUNGS_S)
+        # Where messages may be under way: those that went there, and have not been seen idle since.
+        self._busy: set[HopState] = set()
+        self._everybody = Everybody(DELIVERY_RUNGS_S, _PACE_OF_ALL_PER_S)
         self._settled_at = clock()
         self._not_open: dict[str, HopState] = {}
         self.suspended: Callable[[str], str | None] = _none
@@ -120,10 +126,10 @@ class Hops:
         if self._not_open:
             self._settle(self._clock())
         self.refuse_suspended(state)
-        gate = state.gate
-        if not gate.is_proven and gate.busy and self._held_by_slow() * 2 >= self._prefetch:
-            raise Busy("waiting: slow hops hold half of what is under way")
-        await gate.enter(rules.connections_per_hop)
+        if state.gate.is_doubtful:
+            self._refuse_crowded(state)
+        await state.gate.enter(rules.connections_per_hop)
+        self._busy.add(state)
         if rules.rate is not None or caps:
             await self._count(state, rules, caps)
         return state
@@ -143,7 +149,7 @@ class Hops:
         """
         state = self.state_of(key)
         now = self._clock()
-        rung_s = state.calendar.choose(now, busy.wait_s, busy.pace, self._everybody, _PACE_OF_ALL_PER_S)
+        rung_s = state.calendar.choose(now, busy.wait_s, busy.pace, self._everybody)
         state.calendar.add(now, rung_s)
         self._everybody.add(now, rung_s)
         state.gate.note_parked(state.calendar.waiting(now))
@@ -184,8 +190,24 @@ class Hops:
             state.gate.withdraw()
             raise
 
-    def _held_by_slow(self) -> int:
-        return sum(state.gate.busy for state in self._states.values() if state.gate.is_stalled)
+    def _refuse_crowded(self, state: HopState) -> None:
+        """Raise Busy where hops that are slow, or may be, hold so much that one more would keep the others' mail away.
+
+        Whoever owns a thousand domains has a thousand hops, and each may take a message's whole time.
+        """
+        self._busy = {other for other in self._busy if other.gate.busy}
+        gates = [other.gate for other in self._busy]
+        if not state.gate.is_proven and state.gate.busy:
+            slow = sum(gate.busy for gate in gates if gate.is_stalled)
+            if slow * 2 >= self._prefetch:
+                raise Busy("waiting: slow hops hold half of what is under way")
+        others = [gate for gate in gates if gate is not state.gate]
+        if sum(gate.busy for gate in others if gate.is_doubtful) >= self._prefetch * _DOUBTFUL_PART:
+            raise Busy("waiting: other slow hops hold too much of what is under way")
+        if not state.gate.is_failing:
+            return
+        if sum(gate.busy for gate in others if gate.is_failing) >= self._prefetch * _FAILING_PART:
+            raise Busy("waiting: other dead hops hold too much of what is under way")
 
     def _changed(self, state: HopState, status: HopStatus, cause: str, for_s: float | None) -> None:
         metrics.HOPS.labels(state.status.value).dec()

@@ -119,13 +119,16 @@ def warm_cap(interface: Interface, today: dt.date) -> int | None:
 def warm_asks(sources: Sources, hop_key: str, today: dt.date) -> tuple[Ask, ...]:
     """Return what is to be counted before a message goes to a hop.
 
-    With addresses of both IP versions both are counted, since which one it will be is known only once connected: never
-    more than the bound from either.
+    Nothing where it may leave by either IP version: then it is counted for the one that the host has (`warm_ask`).
     """
+    addresses = sources.addresses
+    return warm_ask(sources, addresses[0], hop_key, today) if len(addresses) == 1 else ()
+
+
+def warm_ask(sources: Sources, address: str, hop_key: str, today: dt.date) -> tuple[Ask, ...]:
+    """Return what is to be counted before a message goes to a hop from one of its addresses."""
     cap = warm_cap(sources.interface, today) if sources.interface is not None else None
-    if cap is None:
-        return ()
-    return tuple(Ask(f"warm:{address}:{hop_key}", Rate(cap, _DAY_S)) for address in sources.addresses)
+    return (Ask(f"warm:{address}:{hop_key}", Rate(cap, _DAY_S)),) if cap is not None else ()
 
 
 def _in_turn(addresses: list[str], message_id: str) -> str | None:

@@ -1,7 +1,7 @@
 """The hosts of a domain, as DNS names them, and which of them may be connected to (I/O: asks the resolver).
 
 Input: a domain, an address literal, or a configured route. Output: `Target`s in the order in which they are tried, at
-most ten.
+most ten, of twenty MX records at most.
 Standards: RFC 5321 §5.1 (MX, implicit MX, our own place in the list), RFC 7505 (null MX), RFC 6890 (special addresses).
 Decided here: DNS never leads us to loopback, private or link-local addresses, or to ourselves; only a configured route
 may name those. What is connected to is the address that was checked. IPv4 is tried before IPv6, whose reverse names and
@@ -23,6 +23,10 @@ from shared.routes import Route, RouteKind
 
 SMTP_PORT = 25
 TARGETS_LIMIT = 10
+# RFC 5321 §5.1 allows a bound. A domain may name thousands, each in a zone that leaves us waiting.
+EXCHANGES_LIMIT = 20
+# After so many that leave us waiting, what was found before is enough.
+SILENT_LIMIT = 4
 _SPEECH = {RouteKind.SMTP: Speech.SMTP, RouteKind.SMTPS: Speech.SMTPS, RouteKind.LMTP: Speech.LMTP}
 
 
@@ -104,15 +108,17 @@ class Exchangers:
     async def _resolve(self, domain: str, exchanges: Sequence[MX], *, secure: bool) -> list[Target]:
         targets: list[Target] = []
         refused: list[str] = []
-        unknown: DnsTemporary | None = None
+        unknown: list[DnsTemporary] = []
         ours_at: int | None = None
-        for mx in exchanges:
-            if len(targets) >= TARGETS_LIMIT or (ours_at is not None and mx.preference >= ours_at):
+        for mx in exchanges[:EXCHANGES_LIMIT]:
+            if len(targets) >= TARGETS_LIMIT or len(unknown) >= SILENT_LIMIT:
+                break
+            if ours_at is not None and mx.preference >= ours_at:
                 break
             try:
                 addresses = await find_addresses(self._resolver, mx.exchange)
             except DnsTemporary as error:
-                unknown = error
+                unknown.append(error)
                 continue
             if any(self._is_ours(address) for address in addresses.found):
                 # RFC 5321 §5.1: that is us by another name: hosts as good as us, or worse, would send it back.
@@ -126,8 +132,8 @@ class Exchangers:
                     refused.append(f"{mx.exchange} [{address}]")
         if targets:
             return targets[:TARGETS_LIMIT]
-        if unknown is not None:
-            raise unknown
+        if unknown:
+            raise unknown[-1]
         if ours_at is not None:
             raise self._loops(domain)
         if refused:
@@ -187,12 +193,15 @@ async def route_targets(resolver: Resolver, route: Route) -> list[Target]:
         raise DnsTemporary(route.host, "A", "the host of the route has no address")
     return [
         Target(speech, route.host, address, route.port, named_securely=True, secure=addresses.secure)
-        for address in addresses.found
+        for address in addresses.found[:TARGETS_LIMIT]
     ]
 
 
 async def addresses_of(resolver: Resolver, host: str) -> tuple[str, ...]:
-    """Return a host's addresses, IPv4 first. Raises DnsTemporary if one kind failed and the other gave none."""
+    """Return a host's addresses, IPv4 first, at most ten of each kind.
+
+    Raises DnsTemporary if one kind failed and the other gave none.
+    """
     return (await find_addresses(resolver, host)).found
 
 
@@ -211,7 +220,8 @@ async def find_addresses(resolver: Resolver, host: str) -> Addresses:
         elif isinstance(answer, BaseException):
             raise answer
         else:
-            found += answer.addresses()
+            # Thousands fit into an answer, and each is looked at before it is used.
+            found += answer.addresses()[:TARGETS_LIMIT]
             # An answer without addresses says nothing against those of the other kind.
             secure = secure and (answer.secure or not answer.addresses())
     if failed is not None and not found:

@@ -41,8 +41,8 @@ class Opener:
         source = wanted.sources.for_address(target.address)
         if source is None:
             raise HopUnreachable(target, wanted.sources.explanation)
-        terms = await self._terms(target, wanted, source)
         try:
+            terms = await self._terms(target, wanted, source)
             session = await open_session(target, terms, deadline, self._secrets)
         except HopUnreachable as error:
             if error.seen is not None:

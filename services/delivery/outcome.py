@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.delivery.outgoing.signing import Signing
 from shared.envelope import Recipient
 from shared.reply import Reply
 
@@ -38,6 +39,7 @@ class Attempt:
     is_kept_back: what the message asks for (REQUIRETLS) keeps it from this hop. source: our address there, where the
     policy chose it. security: what the session's TLS is worth, in one word.
     final: a mailbox took it, and not one more relay. hop_failed: why the hop itself is to be left alone, if it is.
+    signing: whether it was signed, of what was said to a host and is ours to sign.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -49,6 +51,7 @@ class Attempt:
     source: str = ""
     security: str = ""
     is_kept_back: bool = False
+    signing: Signing | None = None
 
 
 def status_of(reply: Reply) -> Status:

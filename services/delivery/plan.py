@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from services.delivery.classify import FailureClass, failure_class
+from services.delivery.classify import FailureClass, failure_class, is_too_large
 from services.delivery.outcome import Attempt, Outcome, Status, enhanced_of, same_for_all
 from services.delivery.retry import ladder, next_delay_s, rung
-from shared.envelope import Envelope, Notify, Recipient
+from shared.envelope import Envelope, Notify, Proof, Recipient
 from shared.policy import RetryRules
 from shared.reply import Reply
 
@@ -52,7 +52,8 @@ class Plan:
     """retry: the envelope to try again with, after delay_s, at not_before (Unix seconds).
 
     failure: why it is put off, None where there was no attempt. withheld: why failures are not reported, None if they
-    are. quarantined: the failed recipients whose copy is kept there.
+    are. quarantined: the failed recipients whose copy is kept there. shorter: the envelope of a DSN of ours that its
+    hop finds too large: where it bears a whole message, it goes again with the header of that, and no more is done.
     """
 
     delivered: tuple[Outcome, ...] = ()
@@ -64,6 +65,7 @@ class Plan:
     notices: tuple[Notice, ...] = ()
     quarantined: tuple[Outcome, ...] = ()
     withheld: Withheld | None = None
+    shorter: Envelope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,19 @@ def _again(
 def _after_failure(plan: Plan, envelope: Envelope, peer: str) -> Plan:
     withheld = no_dsn(envelope)
     if withheld is not None:
-        return replace(plan, quarantined=plan.failed, withheld=withheld)
+        return replace(plan, quarantined=plan.failed, withheld=withheld, shorter=_shorter(plan, envelope))
     wanted = _wanting(plan.failed, Notify.FAILURE)
     if not wanted:
         return replace(plan, withheld=Withheld.NOT_WANTED)
     return replace(plan, notices=(*plan.notices, Notice(Action.FAILED, wanted, peer)))
+
+
+def _shorter(plan: Plan, envelope: Envelope) -> Envelope | None:
+    is_ours = envelope.proved is Proof.GATEWAY and not envelope.sender
+    if plan.delivered or not is_ours or not all(is_too_large(outcome) for outcome in plan.failed):
+        return None
+    attempts, said = envelope.retry.attempts + 1, str(plan.failed[0].reply)
+    return replace(envelope, retry=replace(envelope.retry, attempts=attempts, last_reply=said))
 
 
 def _after_deferral(

@@ -5,13 +5,18 @@ envelope.
 Standards: RFC 5321 §4.5.3.1.8 (a server may refuse more than 100 recipients).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.address import AddressError, parse_domain
 from shared.envelope import Recipient
 from shared.policy import DeliveryRules, Policy, RetryRules
 from shared.routes import Route, RouteKind, parse_route
+
+# Of the recipients in one envelope, which is to fit one frame with all else in it (shared/wire.py): an alias may name
+# a thousand, and a sender write five hundred octets of ORCPT for each.
+_RECIPIENTS_LIMIT_BYTES = 80_000
+_RECIPIENT_BYTES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +106,27 @@ def split(recipients: Sequence[Recipient], policy: Policy, to: Route | None = No
         # RFC 6531 §3.5: a hop without SMTPUTF8 can take nothing with a non-ASCII address; the others are not to suffer.
         by_hop.setdefault((choices, recipient.address.isascii()), []).append(recipient)
     return tuple(
-        Part(choices, tuple(group[start : start + limit]))
+        Part(choices, tuple(recipients_of_one))
         for (choices, _), group in by_hop.items()
-        for limit in (choices[0].hop.rules(policy).recipients_per_transaction,)
-        for start in range(0, len(group), limit)
+        for recipients_of_one in _groups(group, choices[0].hop.rules(policy).recipients_per_transaction)
     )
+
+
+def _groups(recipients: Sequence[Recipient], limit: int) -> Iterator[Sequence[Recipient]]:
+    """Return recipients in groups that fit a transaction, and an envelope."""
+    start = octets = 0
+    for place, recipient in enumerate(recipients):
+        room = _RECIPIENT_BYTES + _octets(recipient.address) + _octets(recipient.orcpt or "")
+        if place > start and (place - start >= limit or octets + room > _RECIPIENTS_LIMIT_BYTES):
+            yield recipients[start:place]
+            start, octets = place, 0
+        octets += room
+    yield recipients[start:]
+
+
+def _octets(text: str) -> int:
+    """Return how many octets a text takes in JSON."""
+    return len(text.encode("utf-8", "replace")) + text.count('"') + text.count("\\")
 
 
 def _hop(route: Route, domain: str) -> Hop:

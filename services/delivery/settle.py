@@ -14,8 +14,9 @@ from dataclasses import replace
 import structlog
 
 from services.delivery import metrics
-from services.delivery.classify import bounce_class
+from services.delivery.classify import FailureClass, bounce_class
 from services.delivery.dsn import Reporter, write_dsn
+from services.delivery.dsn_shorter import with_header_alone
 from services.delivery.outcome import Outcome
 from services.delivery.plan import Notice, Plan
 from services.delivery.ports import Delivered
@@ -45,6 +46,9 @@ class Settlement:
 
     async def carry_out(self, plan: Plan, envelope: Envelope, message: bytes, hop: str, rules: RetryRules) -> None:
         """Publish what a plan asks for. Raises PublishError."""
+        if plan.shorter is not None and (shorter := with_header_alone(plan.shorter, message)) is not None:
+            await self._again_shorter(*shorter, hop)
+            return
         self._tell_ends(plan, envelope, hop)
         for notice in plan.notices:
             await self.report(notice, envelope, message, rules)
@@ -61,6 +65,19 @@ class Settlement:
         """Put a message on the rung of the ladder that fits a wait. Raises PublishError."""
         rung = retry_queue(Queue.DELIVERY, rung_for(wait_s + EARLY_S, DELIVERY_RUNGS_S))
         await self._publish(Exchange.DELIVERY_RETRY, rung, message, mail_headers(envelope), envelope.id)
+
+    async def _again_shorter(self, notice: Envelope, message: bytes, hop: str) -> None:
+        retry = notice.retry
+        await self._publish(Exchange.DELIVERY, Key.DELIVERY, message, mail_headers(notice), notice.id)
+        self._events.tell(
+            notice.id,
+            EventKind.RETRY,
+            attempts=retry.attempts,
+            not_before=time.time(),
+            reason=f"{retry.last_reply}; it goes again with the header of the message that it is about",
+            hop=hop,
+            failure=FailureClass.CONTENT.value,
+        )
 
     async def split(self, envelope: Envelope, message: bytes, parts: Sequence[Part]) -> None:
         """Publish a message once per part. Raises PublishError."""

@@ -139,7 +139,8 @@ class EdgeHandler:
         held = None if session.trusted or session.may_relay else session.held_against
         if held is not None and not is_always_taken(address.local_part):
             return held
-        if tx.requiretls and (not_kept := judge_requiretls(address.domain, policy)):
+        # RFC 8689 §5: a notice is not lost for it.
+        if tx.requiretls and sender and (not_kept := judge_requiretls(address.domain, policy)):
             return not_kept
         return (
             await defences.counting.at_rcpt(session, sender, str(address), policy)

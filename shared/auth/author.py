@@ -5,29 +5,17 @@ no mail client can show an address that was not seen here. Standards: RFC 5322 �
 On failure: Author.fault says what is wrong; whoever decides by the author must not go on with a fault.
 """
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shared.address import canonical_local_part, parse_local_part
-from shared.auth.comments import end_of_comment
+from shared.auth.address_tokens import Kind, Token, Untidy, address_tokens
 from shared.auth.domain import host_name
 from shared.auth.message import Message
 
 MAX_FROM_BYTES = 8_192
 MAX_ADDRESSES = 100
 
-# Possessive quantifiers: what does not match fails at once, without trying shorter ways.
-_TOKEN = re.compile(
-    r"""
-      (?P<space>[ \t\r\n]++)
-    | (?P<word>"(?:[^"\\]|\\.)*+" | =\?[^?\s]{1,40}\?[BbQq]\?[^?\s]*+\?=)
-    | (?P<literal>\[[^\[\]\\]*+\])
-    | (?P<atom>[^\s()<>\[\]:;@\\,"]++)
-    | (?P<special>[<>@,:;])
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+_WORDS = (Kind.QUOTED, Kind.ENCODED, Kind.ATOM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,30 +57,30 @@ def read_addresses(value: bytes) -> list[str]:
     Stricter than `read_author`: who may only use addresses of his own must write them so that all readers agree.
     """
     domains = iter(_domains(value))
-    tokens = [("start", ""), *_tokens(value.decode("utf-8", "replace")), ("end", "")]
+    tokens = _tokens(value)
     addresses = []
-    for index, (_, text) in enumerate(tokens):
-        if text != "@":
+    for index, token in enumerate(tokens):
+        if token.text != "@":
             continue
-        (_, before), (kind, local), (_, after) = tokens[index - 2], tokens[index - 1], tokens[index + 2]
+        before, local, after = tokens[index - 2].text, tokens[index - 1], tokens[index + 2].text
         # RFC 5322 §3.4: an address stands alone between commas, or alone in brackets behind a name.
         if (before, after) != ("<", ">") and (before not in ("", ",", ":", ";") or after not in ("", ",", ";")):
             raise _Malformed("From has an address beside other words")
-        if kind == "word" and not local.startswith('"'):
+        if local.kind is Kind.ENCODED:
             # RFC 2047 §5: an encoded word is no part of an address.
             raise _Malformed("From has an encoded address")
-        addresses.append(f"{canonical_local_part(parse_local_part(local))}@{next(domains)}")
+        addresses.append(f"{canonical_local_part(parse_local_part(local.text))}@{next(domains)}")
     return addresses
 
 
 def _domains(value: bytes) -> list[str]:
     if len(value) > MAX_FROM_BYTES:
         raise _Malformed("From is too long")
-    tokens = [*_tokens(value.decode("utf-8", "replace")), ("end", "")]
+    tokens = _tokens(value)
     domains = []
     # The "@" signs since the open "<"; None outside of brackets.
     in_brackets: int | None = None
-    for index, (_, text) in enumerate(tokens):
+    for index, (_, text, _, _) in enumerate(tokens):
         if text == "<":
             if in_brackets is not None:
                 raise _Malformed("From has a bracket within brackets")
@@ -112,41 +100,26 @@ def _domains(value: bytes) -> list[str]:
     return domains
 
 
-def _domain_at(tokens: list[tuple[str, str]], index: int, *, bracketed: bool) -> str:
-    (before, _), (kind, text), (_, after) = (
-        tokens[index - 1],
-        tokens[index + 1],
-        tokens[min(index + 2, len(tokens) - 1)],
-    )
-    if not index or before not in ("word", "atom"):
+def _domain_at(tokens: list[Token], index: int, *, bracketed: bool) -> str:
+    # Behind the last token stands the edge, so that a sign always has a neighbour; a domain may be that last token.
+    before, domain_token = tokens[index - 1], tokens[index + 1]
+    after = tokens[min(index + 2, len(tokens) - 1)].text
+    text = domain_token.text
+    if before.kind not in _WORDS:
         raise _Malformed("From has an address without a local part")
-    if kind == "literal":
+    if domain_token.kind is Kind.LITERAL:
         raise _Malformed("From has an address literal")
     # RFC 5322 §4.4: "a@b . c" is an obsolete way to write a domain, which readers understand differently.
     if text.endswith(".") or after.startswith(".") or (bracketed and after != ">"):
         raise _Malformed("From has an address with a broken domain")
-    domain = host_name(text) if kind == "atom" else None
+    domain = host_name(text) if domain_token.kind is Kind.ATOM else None
     if domain is None:
         raise _Malformed("From has an address without a proper domain")
     return domain
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
-    position = 0
-    while position < len(text):
-        if text[position] == "(":
-            position = _after_comment(text, position)
-            continue
-        token = _TOKEN.match(text, position)
-        if token is None:
-            raise _Malformed("From has an open quote or a character out of place")
-        position = token.end()
-        if token.lastgroup and token.lastgroup != "space":
-            yield token.lastgroup, token.group()
-
-
-def _after_comment(text: str, start: int) -> int:
-    end = end_of_comment(text, start)
-    if end is None:
-        raise _Malformed("From has an open comment")
-    return end
+def _tokens(value: bytes) -> list[Token]:
+    try:
+        return address_tokens(value.decode("utf-8", "replace"))
+    except Untidy as error:
+        raise _Malformed(f"From has {error}") from None

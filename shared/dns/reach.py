@@ -8,6 +8,8 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 _NAT64 = ip_network("64:ff9b::/96")
+# RFC 6890 §2.2.2: for protocols between neighbours, and one cloud's metadata; Python knows only parts of it.
+_PROTOCOLS = ip_network("192.0.0.0/24")
 
 
 def may_connect(address: str) -> bool:
@@ -24,6 +26,11 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
+        # RFC 3879 §4: site-local addresses are no more, but routers of old still know them; Python calls them global.
+        if address.is_site_local:
+            return False
+    if address in _PROTOCOLS:
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

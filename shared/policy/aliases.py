@@ -71,8 +71,9 @@ def targets_of(address: Address, domains: Mapping[str, DomainRules]) -> tuple[Ad
 
 def follow(address: Address, targets: Sequence[Address], domains: Mapping[str, DomainRules]) -> tuple[Place, ...]:
     """Return who gets the mail of an alias. Raises AliasError."""
-    walk = _Walk(domains, {_key(address)})
-    walk.along(address, targets, (_key(address),))
+    start = _key(_named(address, domains))
+    walk = _Walk(domains, {start})
+    walk.along(address, targets, (start,))
     return tuple(walk.found.values())
 
 
@@ -116,6 +117,18 @@ class _Walk:
 
 def _takes(rules: DomainRules, local_part: str, base: str | None) -> bool:
     return rules.takes(local_part) or (base is not None and rules.takes(base))
+
+
+def _named(address: Address, domains: Mapping[str, DomainRules]) -> Address:
+    """Return the address whose alias it is: without its subaddress where the table has none with it.
+
+    So whoever writes to a subaddress follows the very chains that were checked, and none that is longer by it.
+    """
+    rules = domains[address.domain]
+    base = rules.without_subaddress(address.local_part)
+    if base is None or rules.alias(address.local_part) or not rules.alias(base):
+        return address
+    return Address(base, address.domain)
 
 
 def _key(address: Address) -> _Seen:

@@ -1,9 +1,31 @@
 """Bounds of content's examination, the brake on outbound spam, and reports to domain owners (PURE)."""
 
-from pydantic import Field
+from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
+from shared.address import AddressError, parse_address
 from shared.policy.table import Rate, RateText, Table
 from shared.verdict import Action
+
+
+def _sender(text: str) -> str:
+    try:
+        return str(parse_address(text, smtputf8=False)) if text else ""
+    except AddressError as error:
+        raise ValueError(str(error)) from None
+
+
+def _plain(text: str) -> str:
+    # Neither XML nor JSON, of which reports are, likes any other.
+    if not text.isprintable():
+        raise ValueError("a line of text, without control characters")
+    return text
+
+
+# An address, or nothing.
+SenderText = Annotated[str, AfterValidator(_sender)]
+PlainText = Annotated[str, AfterValidator(_plain)]
 
 
 class InspectionRules(Table):
@@ -36,6 +58,6 @@ class DmarcReportRules(Table):
     """
 
     enabled: bool = Field(False, json_schema_extra={"standard": "RFC 9990"})
-    sender: str = Field("", max_length=320)
-    organization: str = Field("", max_length=200)
-    contact: str = Field("", max_length=320)
+    sender: SenderText = ""
+    organization: PlainText = Field("", max_length=200)
+    contact: PlainText = Field("", max_length=320)

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from shared.address import AddressError, parse_address, parse_domain
-from shared.policy.table import Domain, IpAddress, Table
+from shared.policy.content import PlainText, SenderText
+from shared.policy.table import Domain, IpAddress, Table, no_key_twice
 
 
 class VerdictRules(Table):
@@ -41,14 +42,14 @@ class OutgoingRules(Table):
     complete: add Date and Message-ID where they are missing. remove_bcc: take Bcc out. hide_received: take out the
     Received fields from before this gateway, and from ours who handed it in. addresses: senders that are written
     anew, one by one; masquerade: by their domain (`*.example.org`: all below it). Both in the envelope sender, `From`,
-    `Sender` and `Reply-To`.
+    `Sender` and `Reply-To`. What is written for itself stays, whatever the rest says.
     """
 
     complete: bool = Field(True, json_schema_extra={"standard": "RFC 6409 §8"})
     remove_bcc: bool = Field(True, json_schema_extra={"standard": "RFC 5322 §3.6.3"})
     hide_received: bool = False
-    addresses: dict[AddressText, AddressText] = Field({}, max_length=10_000)
-    masquerade: dict[DomainOrBelow, Domain] = Field({}, max_length=1000)
+    addresses: Annotated[dict[AddressText, AddressText], no_key_twice(_address)] = Field({}, max_length=10_000)
+    masquerade: Annotated[dict[DomainOrBelow, Domain], no_key_twice(_domain_or_below)] = Field({}, max_length=1000)
 
 
 class ForwardingRules(Table):
@@ -60,6 +61,12 @@ class ForwardingRules(Table):
     srs: bool = True
     srs_domain: Domain | None = None
     bounces_s: int = Field(864_000, ge=86_400, le=2_592_000)
+
+    @model_validator(mode="after")
+    def _domain_is_used(self) -> "ForwardingRules":
+        if self.srs_domain is not None and not self.srs:
+            raise ValueError("srs_domain has no effect: srs is false")
+        return self
 
 
 class GatewayRules(Table):
@@ -77,6 +84,6 @@ class TlsReportRules(Table):
     """
 
     enabled: bool = Field(False, json_schema_extra={"standard": "RFC 8460"})
-    sender: str = Field("", max_length=320)
-    organization: str = Field("", max_length=200)
-    contact: str = Field("", max_length=320)
+    sender: SenderText = ""
+    organization: PlainText = Field("", max_length=200)
+    contact: PlainText = Field("", max_length=320)

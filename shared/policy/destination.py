@@ -9,14 +9,13 @@ import datetime as dt
 import re
 from contextlib import suppress
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
 from shared.address import AddressError, parse_domain
 from shared.policy.retry import RetryRules
-from shared.policy.table import Domain, RateText, Table
+from shared.policy.table import Domain, IpAddress, RateText, Table
 from shared.routes import RouteError, RouteKind, parse_route
 
 _SECRET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
@@ -44,6 +43,8 @@ class OutboundTls(StrEnum):
     """TLS towards a hop. opportunistic: where it is offered, whatever the certificate. required: always, whatever the
     certificate. verified: with a certificate for the hop's name by a known authority. fingerprint: with one of
     `tls_fingerprints`. dane: with one that the hop's TLSA records name. off: never.
+
+    `smtps://` is TLS by itself. A socket (`lmtp:/path`) leaves no host, and knows `off` and `opportunistic` alone.
     """
 
     OFF = "off"
@@ -52,6 +53,16 @@ class OutboundTls(StrEnum):
     VERIFIED = "verified"
     FINGERPRINT = "fingerprint"
     DANE = "dane"
+
+
+class TlsRequiredNo(StrEnum):
+    """What becomes of a message whose header says `TLS-Required: No`. honour: it goes in spite of what its recipient's
+    domain publishes on TLS (DANE, MTA-STS), at worst in plain text; what `tls` demands stays. ignore: it goes as any
+    other.
+    """
+
+    HONOUR = "honour"
+    IGNORE = "ignore"
 
 
 class OutboundMechanism(StrEnum):
@@ -92,7 +103,8 @@ class DeliveryRules(Table):
     instead of the hop's own. tls_fingerprints: of certificates, or of their public keys, which outlive a renewal.
     tls_authority: the file with the certificates of the authorities to trust, else the system's. client_certificate:
     the file with our certificate, its chain and its key. dane, mta_sts: whether hosts that DNS names are held to what
-    they publish, beyond `tls`. interface: of `interfaces`, whence to connect.
+    they publish, beyond `tls`. tls_required_no: whether mail whose header says `TLS-Required: No` is spared that, and
+    goes in plain text where STARTTLS fails; what `tls` demands stays. interface: of `interfaces`, whence to connect.
     """
 
     connections_per_hop: int = Field(10, ge=1, le=1000)
@@ -108,6 +120,7 @@ class DeliveryRules(Table):
     client_certificate: SecretName | None = None
     dane: bool = Field(True, json_schema_extra={"standard": "RFC 7672"})
     mta_sts: bool = Field(True, json_schema_extra={"standard": "RFC 8461"})
+    tls_required_no: TlsRequiredNo = Field(TlsRequiredNo.HONOUR, json_schema_extra={"standard": "RFC 8689 §3"})
     auth: OutboundAuth | None = Field(None, json_schema_extra={"standard": "RFC 4954"})
     interface: str | None = None
 
@@ -189,17 +202,29 @@ class WarmUp(Table):
     per_day: list[Annotated[int, Field(ge=1)]] = Field(min_length=1, max_length=366)
 
 
+def _own_address(address: IpAddress) -> IpAddress:
+    if address.is_unspecified or address.is_multicast or getattr(address, "ipv4_mapped", None) is not None:
+        raise ValueError(f"{address} is no address to connect from")
+    return address
+
+
 class Interface(Table):
     """Whence connections go out. addresses: a pool, taken in turn; each process uses those that its host has. hostname:
     the name in EHLO, which should be theirs in DNS; else that of the settings. senders: addresses and `@domain`s whose
     mail goes out here, before what a destination says. ports: source ports; else any.
     """
 
-    addresses: list[IPv4Address | IPv6Address] = Field(min_length=1, max_length=256)
+    addresses: list[Annotated[IpAddress, AfterValidator(_own_address)]] = Field(min_length=1, max_length=256)
     hostname: Domain | None = None
     ports: PortRange | None = None
     senders: list[str] = []
     warm_up: WarmUp | None = None
+
+    @model_validator(mode="after")
+    def _no_address_twice(self) -> "Interface":
+        if twice := next((one for one in self.addresses if self.addresses.count(one) > 1), None):
+            raise ValueError(f"addresses: {twice} stands there twice")
+        return self
 
     @model_validator(mode="after")
     def _senders_are_addresses(self) -> "Interface":

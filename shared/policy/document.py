@@ -7,8 +7,8 @@ On failure: PolicyError, which names each key that is wrong; an unknown key is w
 
 import tomllib
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cached_property
+from typing import Annotated
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,17 +21,25 @@ from shared.policy.checks import INBOUND_ONLY, Checks
 from shared.policy.clients import ClientControl
 from shared.policy.content import BrakeRules, DmarcReportRules, InspectionRules
 from shared.policy.delivery import ForwardingRules, GatewayRules, OutgoingRules, TlsReportRules, VerdictRules
-from shared.policy.destination import DeliveryRules, Destination, DestinationKey, Interface, sender_key
+from shared.policy.destination import (
+    DeliveryRules,
+    Destination,
+    DestinationKey,
+    Interface,
+    destination_key,
+    sender_key,
+)
 from shared.policy.domain import DomainRules, RouteChoice
 from shared.policy.exemption import Exemption
 from shared.policy.greylist import GreylistRules
 from shared.policy.limits import Limits, SessionLimits
 from shared.policy.listener import Listener
 from shared.policy.names import DnsListRules, ReverseRules
+from shared.policy.no_effect import check_interfaces, check_reached, check_tls_keys
 from shared.policy.open_relay import find_open_relay
 from shared.policy.relay import Relay
 from shared.policy.retry import RetryRules
-from shared.policy.table import Domain, PolicyError, RouteText, Table
+from shared.policy.table import Domain, PolicyError, RouteText, Table, no_key_twice
 from shared.routes import Route, RouteKind
 
 _DEFAULT_LISTENERS: dict[str, dict[str, object]] = {
@@ -79,7 +87,7 @@ class Policy(Table):
     """The whole document. version: set by `gatepost policy apply`, not by hand."""
 
     groups: dict[str, dict[str, object]] = {}
-    domains: dict[Domain, DomainRules] = {}
+    domains: Annotated[dict[Domain, DomainRules], no_key_twice(parse_domain)] = {}
     default_route: RouteText = "mx"
     listeners: dict[str, Listener] = Field(_DEFAULT_LISTENERS, validate_default=True)
     access: list[AccessRule] = Field([], max_length=10_000)
@@ -100,7 +108,9 @@ class Policy(Table):
     gateway: GatewayRules = GatewayRules()
     delivery: DeliveryRules = DeliveryRules()
     retry: RetryRules = RetryRules()
-    destinations: dict[DestinationKey, Destination] = Field({}, max_length=10_000)
+    destinations: Annotated[dict[DestinationKey, Destination], no_key_twice(destination_key)] = Field(
+        {}, max_length=10_000
+    )
     interfaces: dict[str, Interface] = Field({}, max_length=1000)
     forwarding: ForwardingRules = ForwardingRules()
     outgoing: OutgoingRules = OutgoingRules()
@@ -108,37 +118,26 @@ class Policy(Table):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_domain_twice(cls, document: object) -> object:
-        """Refuse two tables that are one domain (`a.test` and `A.TEST`), of which one would be lost without a word."""
-        if isinstance(document, dict) and isinstance(document.get("domains"), dict):
-            seen: dict[str, str] = {}
-            for name in document["domains"]:
-                with suppress(AddressError):
-                    other = seen.setdefault(parse_domain(name), name)
-                    if other != name:
-                        raise ValueError(f"domains {other!r} and {name!r} are the same one")
-        return document
-
-    @model_validator(mode="before")
-    @classmethod
     def _inherit_groups(cls, document: object) -> object:
         """Lay each domain's table over the domain that it is the same as, and over its group."""
-        if not isinstance(document, dict) or not isinstance(document.get("domains"), dict):
+        if not isinstance(document, dict) or not isinstance(document.get("domains", {}), dict):
             return document
-        groups, domains = _tables_of(document.get("groups")), document["domains"]
-        unused = set(groups) - {table.get("group") for table in domains.values() if isinstance(table, dict)}
+        groups, domains = _tables_of(document.get("groups")), document.get("domains", {})
+        named = [table.get("group") for table in domains.values() if isinstance(table, dict)]
+        unused = set(groups) - {name for name in named if isinstance(name, str)}
         for name, group in groups.items():
             if name in unused:
                 raise ValueError(f"groups.{name} has no effect: no domain has group = {name!r}")
             if not isinstance(group, dict) or {"group", "same_as"} & group.keys():
                 raise ValueError(f"groups.{name} is a table of keys of a domain, without group and same_as")
-        return document | {"domains": {name: _whole(name, table, domains, groups) for name, table in domains.items()}}
+        known = {_canonical(name): table for name, table in domains.items()}
+        return document | {"domains": {name: _whole(name, table, known, groups) for name, table in domains.items()}}
 
     @model_validator(mode="before")
     @classmethod
     def _inherit_delivery(cls, document: object) -> object:
         """Lay each destination over `delivery`, and its `retry` over the global one, before any is checked."""
-        if not isinstance(document, dict) or not isinstance(document.get("destinations"), dict):
+        if not isinstance(document, dict) or not isinstance(document.get("destinations", {}), dict):
             return document
         common, retry = document.get("delivery", {}), document.get("retry", {})
         try:
@@ -147,7 +146,9 @@ class Policy(Table):
         except ValidationError:
             # It is told once, at its own key.
             return document
-        tables = _inheriting(document["destinations"], "retry", retry)
+        destinations = document.get("destinations", {})
+        check_tls_keys(common, destinations)
+        tables = _inheriting(destinations, "retry", retry)
         return document | {"destinations": {name: _laid_over(common, table) for name, table in tables.items()}}
 
     @model_validator(mode="before")
@@ -218,16 +219,8 @@ class Policy(Table):
 
     @model_validator(mode="after")
     def _names_lead_somewhere(self) -> "Policy":
-        tables = {"delivery": self.delivery} | {
-            f"destinations.{key}": rules for key, rules in self.destinations.items()
-        }
-        for path, rules in tables.items():
-            if rules.interface is not None and rules.interface not in self.interfaces:
-                raise ValueError(f"{path}.interface: there is no interfaces.{rules.interface}")
-        used = {rules.interface for rules in tables.values()}
-        for name, interface in self.interfaces.items():
-            if name not in used and not interface.senders:
-                raise ValueError(f"interfaces.{name} has no effect: no destination names it, and it has no senders")
+        check_interfaces(self.delivery, self.destinations, self.interfaces)
+        check_reached(self.destinations, self.domains, self.default_route)
         seen: dict[str, str] = {}
         for name, interface in self.interfaces.items():
             for sender in interface.senders:
@@ -288,18 +281,29 @@ class Policy(Table):
 def _whole(
     name: str, table: object, domains: Mapping[str, object], groups: Mapping[str, object], depth: int = 0
 ) -> object:
-    """Return a domain's table with what it inherits."""
+    """Return a domain's table with what it inherits. domains: by their canonical names."""
     if not isinstance(table, dict):
         return table
     other, group = table.get("same_as"), table.get("group")
+    if not isinstance(other, str | None) or not isinstance(group, str | None):
+        # It is told at its key.
+        return table
     if group is not None and group not in groups:
         raise ValueError(f"domains.{name}.group: there is no groups.{group}")
-    whole = _laid_over(groups.get(group, {}), table) if isinstance(group, str) else table
+    whole = _laid_over(groups.get(group, {}), table) if group is not None else table
     if other is None:
         return whole
-    if other not in domains or other == name or depth:
+    key = _canonical(other)
+    if key not in domains or key == _canonical(name) or depth:
         raise ValueError(f"domains.{name}.same_as: {other!r} is not another domain of ours, with keys of its own")
-    return _laid_over(_whole(other, domains[other], domains, groups, depth + 1), whole)
+    return _laid_over(_whole(key, domains[key], domains, groups, depth + 1), whole)
+
+
+def _canonical(domain: str) -> str:
+    try:
+        return parse_domain(domain)
+    except AddressError:
+        return domain
 
 
 def parse_policy(text: str) -> Policy:

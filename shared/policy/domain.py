@@ -129,6 +129,19 @@ class DomainRules(Table):
                 raise ValueError(f"aliases {other!r} and {name!r} are the same local part")
         return self
 
+    @model_validator(mode="after")
+    def _routes_differ(self) -> "DomainRules":
+        routes = [parse_route(choice.to) for choice in self.routes]
+        if twice := next((one for one in routes if routes.count(one) > 1), None):
+            raise ValueError(f"route: {twice} stands there twice")
+        priorities = [choice.priority for choice in self.routes]
+        for choice in self.routes:
+            if "weight" in choice.model_fields_set and priorities.count(choice.priority) == 1:
+                raise ValueError(
+                    f"route: the weight of {choice.to} has no effect: no other has priority {choice.priority}"
+                )
+        return self
+
     @property
     def routes(self) -> tuple[RouteChoice, ...]:
         """The routes, in the order of their priorities."""

@@ -7,7 +7,8 @@ from pydantic import AfterValidator, Field
 
 from shared.policy.table import Table
 
-_CODE = re.compile(r"4\.\d{1,3}\.\d{1,3}\Z")
+# RFC 3463 §2: without zeros in front.
+_CODE = re.compile(r"4\.(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2})\Z")
 
 
 def _code(text: str) -> str:
@@ -25,7 +26,9 @@ class RetryRules(Table):
 
     steps_s: after replies of no other kind. connection_steps_s: after a hop that could not be reached, or was lost.
     greylisted_steps_s: after replies that say, or look like, greylisting. policy_steps_s: after 4.7.x and the like: the
-    hop has something against us for now. codes: by enhanced status code, before all of these.
+    hop has something against us for now. codes: by enhanced status code, before all of these. lifetime_s: since it was
+    received; then it is given up. delay_notice_after_s: when its sender is told that it is late; never, from lifetime_s
+    on.
     """
 
     steps_s: Steps = [60, 300, 900, 1800, 3600, 7200, 10_800, 14_400]

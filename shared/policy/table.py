@@ -4,6 +4,8 @@ On failure: ValueError, which pydantic reports with the key that is wrong.
 """
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated
@@ -64,6 +66,25 @@ def _local_part(text: str) -> str:
         return parse_local_part(text)
     except AddressError as error:
         raise ValueError(str(error)) from None
+
+
+def no_key_twice(canonical: Callable[[str], str]) -> BeforeValidator:
+    """Refuse tables with two keys that are one (`a.test` and `A.TEST`), of which one would be lost without a word.
+
+    canonical: what makes them one; it raises ValueError for what is no key, which is told elsewhere.
+    """
+
+    def check(table: object) -> object:
+        seen: dict[str, str] = {}
+        for key in table if isinstance(table, dict) else ():
+            one = key
+            with suppress(ValueError):
+                one = canonical(key)
+            if (other := seen.setdefault(one, key)) != key:
+                raise ValueError(f"{other!r} and {key!r} are the same one")
+        return table
+
+    return BeforeValidator(check)
 
 
 Domain = Annotated[str, AfterValidator(_domain)]

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs the Debian packages that `make bench` needs and lacks. Starts none of their services, now or at the next
-# boot; removes nothing: where another mail server is installed, Postfix would displace it, so it stops instead.
+# install.sh [PACKAGE...]: installs the Debian packages that `make bench` (or the one that calls) needs and lacks.
+# Starts none of their services, now or at the next boot; removes nothing: where another mail server is installed, Postfix
+# would displace it, so it stops instead.
 set -eu
 
 guard=/usr/sbin/policy-rc.d
-wanted="postfix rspamd clamav-daemon bind9 rabbitmq-server"
+wanted=${*:-postfix rspamd clamav-daemon bind9 rabbitmq-server}
 
 is_installed() {
     [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

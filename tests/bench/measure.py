@@ -45,14 +45,14 @@ def measure(peer: Peer, load: Load, sink: Sink, around: Roles) -> Run:
     if sink.count != target:
         raise NotProved(f"{peer.title}: {sink.count - target} messages more than were sent")
     cpu_s = spent_s(before, after, roles, TICKS_PER_S)
-    return Run(load.round, peer.title, load.case, load.messages, seconds, cpu_s, _other_load(before, after, cpu_s))
+    return Run(load.round, peer.title, load.case, load.messages, seconds, cpu_s, other_load(before, after, cpu_s))
 
 
 def send(peer: Peer, load: Load, sink: Sink) -> float:
     """Return the seconds from the first connection until the sink has counted the last message."""
     target = sink.count + load.messages
     began = time.perf_counter()
-    generator = Generator(peer.port, load.file, messages=load.messages, kept=load.case.kept)
+    generator = Generator(peer.port, load.file, messages=load.messages, kept=bool(load.case.kept))
     try:
         generator.finish(_DEADLINE_S)
         sink.wait_for(target, _DEADLINE_S)
@@ -77,7 +77,8 @@ def wait_for_rest(roles: Roles) -> None:
         last = now
 
 
-def _other_load(before: Snapshot, after: Snapshot, cpu_s: Mapping[str, float]) -> float:
+def other_load(before: Snapshot, after: Snapshot, cpu_s: Mapping[str, float]) -> float:
+    """Return the share of all CPUs that went elsewhere between two snapshots. cpu_s: what is accounted for."""
     first, last = before.machine, after.machine
     taken = (last.busy + last.stolen) - (first.busy + first.stolen)
     whole = taken + last.idle - first.idle

@@ -1,292 +1,200 @@
-"""Owns `make bench-delivery`: how fast a queue that is full already goes out, ours beside Postfix's own (qmgr and smtp).
+"""Owns `make bench-outward`: how fast a queue that is full already goes out, Gatepost's beside Postfix's own.
 
-Input: the command line. Output: messages per second and CPU per message of both, into one smtp-sink, with their ratio.
-Each system has the same messages in its queue before the clock runs: ours in `gatepost.delivery`, Postfix's in
-`incoming`, put there while no qmgr ran. The clock runs from the first message at the sink to the last one, so that no
-start of a process is measured.
-On failure: status 1 with the reason; everything that was started is stopped.
+Input: the command line. Output: `docs/performance.md` with the new figures; progress on standard output.
+Each system has the same messages in its queue before the clock runs. It runs from the first message at the sink to the
+last, so that no start of a process is measured.
+On failure: status 1 with the reason; everything that was started is stopped, also on Ctrl-C and SIGTERM.
 """
 
 import argparse
-import asyncio
+import datetime as dt
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from statistics import median
 
-from shared.broker.connect import Link
-from shared.broker.publish import Publisher
-from shared.broker.topology import Exchange, Key
-from shared.envelope import Client, Direction, Envelope, Proof, Recipient
-from shared.ids import new_id
-from shared.policy_entry import PolicyEntry, encode_policy
-from shared.wire import MAIL_TYPE, mail_headers
-from tests.bench.cpu import spent_s
-from tests.bench.lab.child import Child
+from shared.broker.publish import PublishError
+from shared.logs import configure_logs
+from shared.settings import LogSettings
+from tests.bench.cpu import ProcessGone, spent_s
+from tests.bench.lab.child import ChildFailed
+from tests.bench.lab.interrupt import end_in_order
 from tests.bench.lab.mail import new_key, signed_message
 from tests.bench.lab.ports import Ports
+from tests.bench.lab.profiler import Profiler, ProfilerFailed
 from tests.bench.lab.sink import Sink
-from tests.bench.lab.source import Generator
-from tests.bench.peer import RECIPIENT, SENDER, Lab, Roles
-from tests.bench.peers.postfix import PostfixInstance
-from tests.bench.procfs import TICKS_PER_S, snapshot
-from tests.rabbit import Rabbit
+from tests.bench.lab.source import GeneratorFailed
+from tests.bench.measure import other_load, wait_for_rest
+from tests.bench.peer import Lab, NotProved, Roles
+from tests.bench.procfs import TICKS_PER_S, machine_words, snapshot
+from tests.bench.profile import own_shares, own_time_table
+from tests.bench.queues.full import FullQueue
+from tests.bench.queues.gatepost import GatepostQueue
+from tests.bench.queues.postfix import PostfixQueue
+from tests.bench.report import Case, Facts, Run, count_words, place, render
+from tests.bench.run import DOCUMENT, SIZES
 
-SIZES = (4000, 50000)
-_ROOT = Path(__file__).parents[2]
+_NAME = "bench-outward"
 _DEADLINE_S = 600.0
-_AT_ONCE = 200
-
-_POLICY = """\
-default_route = "smtp://127.0.0.1:{sink_port}"
-[domains."ours.bench.test"]
-route = "smtp://127.0.0.1:{sink_port}"
-recipients = "any"
-[delivery]
-tls = "off"
-connections_per_hop = 20
-"""
-
-_SETTINGS = """\
-hostname = "gate.bench.test"
-prefetch = {prefetch}
-[broker]
-port = {broker_port}
-user = "delivery"
-password = "{password}"
-[health]
-port = 0
-[dns]
-nameservers = ["127.0.0.1:{dead_port}"]
-[log]
-level = "warning"
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One measurement. cpu_ms: per message, by part."""
-
-    rate: float
-    cpu_ms: dict[str, float]
-
-
-class OurQueue:
-    """A RabbitMQ with a queue to fill, and the delivery service."""
-
-    title = "Gatepost delivery"
-
-    def __init__(self, folder: Path, sink_port: int, ports: Ports, options: argparse.Namespace) -> None:
-        self._folder = folder / "gatepost"
-        self._folder.mkdir()
-        self._sink_port = sink_port
-        self._dead_port = ports.take()
-        self._options = options
-        self._rabbit = Rabbit(self._folder)
-
-    def start(self) -> None:
-        """Start the broker and put the policy in force."""
-        self._rabbit.start()
-        self._rabbit.install()
-        policy = PolicyEntry(1, "bench", "bench", time.time(), _POLICY.format(sink_port=self._sink_port))
-        asyncio.run(self._publish("console", [(Exchange.POLICY, Key.POLICY, encode_policy(policy), {}, None, "")]))
-
-    def stop(self) -> None:
-        """Stop the broker."""
-        self._rabbit.stop()
-
-    def fill(self, message: Path, count: int) -> None:
-        """Put so many messages into the queue."""
-        body = message.read_bytes().replace(b"\n", b"\r\n")
-        envelopes = [_envelope(len(body)) for _ in range(count)]
-        mails = [
-            (Exchange.DELIVERY, Key.DELIVERY, body, mail_headers(envelope), envelope.id, MAIL_TYPE)
-            for envelope in envelopes
-        ]
-        asyncio.run(self._publish("content", mails))
-
-    @contextmanager
-    def delivering(self) -> Iterator[Roles]:
-        """Run the delivery service."""
-        settings = self._folder / "delivery.toml"
-        settings.write_text(
-            _SETTINGS.format(
-                broker_port=self._rabbit.port,
-                password=self._rabbit.passwords["delivery"],
-                dead_port=self._dead_port,
-                prefetch=self._options.prefetch,
-            )
-        )
-        settings.chmod(0o600)
-        argv = [sys.executable, "-m", "services.delivery"]
-        children = [
-            Child(argv, self._folder / f"{number}.log", env={"GATEPOST_SETTINGS_FILE": str(settings)}, cwd=_ROOT)
-            for number in range(self._options.processes)
-        ]
-        try:
-            yield {"delivery": [child.pid for child in children], "broker": [self._rabbit.node.pid]}
-        finally:
-            for child in children:
-                child.stop()
-
-    async def _publish(
-        self, user: str, mails: Sequence[tuple[Exchange, Key, bytes, dict[str, str], str | None, str]]
-    ) -> None:
-        link = Link(self._rabbit.settings(user), "bench")
-        publisher = Publisher(link)
-        link.start()
-        for start in range(0, len(mails), _AT_ONCE):
-            await asyncio.gather(
-                *(
-                    publisher.publish(
-                        exchange.value, key.value, body, headers=headers, message_id=message_id, message_type=kind
-                    )
-                    for exchange, key, body, headers, message_id, kind in mails[start : start + _AT_ONCE]
-                )
-            )
-        await link.close()
-
-
-class PostfixQueue:
-    """A Postfix whose qmgr is switched off while its queue is filled."""
-
-    title = "Postfix (qmgr and smtp)"
-
-    def __init__(self, folder: Path, sink_port: int, ports: Ports) -> None:
-        # The limit of processes per service is 100; destinations get 20 connections, as many as ours.
-        lab = Lab(folder, ports, dns_port=0, clamd_port=0, sink_port=sink_port)
-        self._instance = PostfixInstance(lab, "postfix", "smtp_tls_security_level = none\n")
-        self._master = folder / "postfix" / "etc" / "master.cf"
-
-    def start(self) -> None:
-        """Start it without its qmgr."""
-        self._switch(on=False)
-        self._instance.start()
-
-    def stop(self) -> None:
-        """Stop it."""
-        self._instance.stop()
-
-    def fill(self, message: Path, count: int) -> None:
-        """Put so many messages into the queue."""
-        generator = Generator(self._instance.port, message, messages=count, kept=True)
-        try:
-            generator.finish(_DEADLINE_S)
-        finally:
-            generator.stop()
-
-    @contextmanager
-    def delivering(self) -> Iterator[Roles]:
-        """Run with qmgr."""
-        self._instance.stop()
-        self._switch(on=True)
-        self._instance.restart()
-        try:
-            yield {"postfix": [self._instance.pid]}
-        finally:
-            self._instance.stop()
-            self._switch(on=False)
-            self._instance.restart()
-
-    def _switch(self, *, on: bool) -> None:
-        text = re.sub(r"(?m)^#?qmgr", "qmgr" if on else "#qmgr", self._master.read_text())
-        self._master.write_text(text)
-
-
-Full = OurQueue | PostfixQueue
+_FAILURES = (
+    *(ChildFailed, GeneratorFailed, NotProved, ProcessGone, ProfilerFailed, PublishError),
+    *(OSError, subprocess.SubprocessError),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run it; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.outward", description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--messages", type=int, default=5000)
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
-    parser.add_argument("--processes", type=int, default=1, help="delivery processes")
-    parser.add_argument("--prefetch", type=int, default=50)
-    parser.add_argument("--only", choices=("gatepost", "postfix"))
-    options = parser.parse_args(arguments)
+    """Run it; returns the exit status."""
+    options = _options(arguments)
     if os.geteuid() != 0:
         print("bench: needs root: Postfix starts only as root", file=sys.stderr)
         return 1
-    with ExitStack() as undo:
-        folder = Path(tempfile.mkdtemp(prefix="gatepost-bench-", dir="/var/tmp"))
-        folder.chmod(0o755)
-        undo.callback(shutil.rmtree, folder, ignore_errors=True)
-        ports = Ports()
-        sink_port = ports.take()
-        makers: dict[str, Callable[[], Full]] = {
-            "postfix": lambda: PostfixQueue(folder, sink_port, ports),
-            "gatepost": lambda: OurQueue(folder, sink_port, ports, options),
-        }
-        systems = [make() for name, make in makers.items() if options.only in (None, name)]
-        for system in systems:
-            undo.callback(system.stop)
-            system.start()
-        key = new_key()
-        for size in options.sizes:
-            message = folder / f"message-{size}"
-            message.write_bytes(signed_message(size, key))
-            found: dict[str, list[Measured]] = {system.title: [] for system in systems}
-            for number in range(options.rounds):
-                for system in systems[number % 2 :] + systems[: number % 2]:
-                    one = _measure(system, message, options.messages, sink_port)
-                    found[system.title].append(one)
-                    parts = ", ".join(f"{part} {ms:.2f} ms" for part, ms in one.cpu_ms.items())
-                    print(f"bench: {size} octets, {system.title}: {one.rate:.0f}/s; CPU {parts}", flush=True)
-            if len(systems) == 2:
-                theirs, ours = (found[system.title] for system in systems)
-                ratios = [our.rate / their.rate for our, their in zip(ours, theirs, strict=True)]
-                print(
-                    f"bench: {size} octets, median ratio to Postfix {median(ratios):.2f}"
-                    f" ({min(ratios):.2f} to {max(ratios):.2f})",
-                    flush=True,
-                )
+    end_in_order()
+    configure_logs("bench", LogSettings(level="warning", format="text"))
+    try:
+        generated = _bench(options)
+    except KeyboardInterrupt:
+        print("bench: interrupted, all stopped", file=sys.stderr)
+        return 130
+    except _FAILURES as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    print(f"\n{generated}\n")
+    if options.write:
+        DOCUMENT.write_text(place(DOCUMENT.read_text("utf-8"), generated, _NAME), "utf-8")
+        print(f"bench: written to {DOCUMENT}")
     return 0
 
 
-def _measure(system: Full, message: Path, count: int, sink_port: int) -> Measured:
-    with closing(Sink(sink_port)) as sink:
-        system.fill(message, count)
-        with system.delivering() as roles:
-            sink.wait_for(1, _DEADLINE_S)
-            before = snapshot()
-            first = time.perf_counter()
-            # What is not yet done of the first message's start is the same for both.
-            started = sink.count
-            sink.wait_for(count, _DEADLINE_S)
-            seconds = time.perf_counter() - first
-            # The acknowledgements of the last messages.
-            time.sleep(1.0)
-            after = snapshot()
-            spent = spent_s(before, after, roles, TICKS_PER_S)
-    return Measured((count - started) / seconds, {part: cpu_s / count * 1000 for part, cpu_s in spent.items()})
-
-
-def _envelope(size_bytes: int) -> Envelope:
-    return Envelope(
-        id=new_id(),
-        received_at=time.time(),
-        listener="submission",
-        direction=Direction.OUTBOUND,
-        client=Client("192.0.2.9", 4711, "client.bench.test", login="user"),
-        sender=SENDER,
-        recipients=(Recipient(RECIPIENT),),
-        size_bytes=size_bytes,
-        proved=Proof.LOGIN,
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.outward", description="Measure delivery from a full queue beside Postfix's."
     )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--messages", type=int, default=5000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), metavar="OCTETS")
+    parser.add_argument("--only", choices=("postfix", "gatepost"))
+    parser.add_argument("--processes", type=int, default=1, help="delivery processes of Gatepost")
+    parser.add_argument("--prefetch", type=int, help="other than the service's default")
+    parser.add_argument("--no-profile", dest="profile", action="store_false", help="leave the profile out")
+    parser.add_argument("--no-write", dest="write", action="store_false", help="leave docs/performance.md alone")
+    parser.add_argument("--keep-files", action="store_true", help="leave logs and profiles in /var/tmp")
+    return parser.parse_args(arguments)
+
+
+def _bench(options: argparse.Namespace) -> str:
+    with ExitStack() as undo:
+        # A real disk, as for `make bench`.
+        folder = Path(tempfile.mkdtemp(prefix="gatepost-bench-", dir="/var/tmp"))
+        folder.chmod(0o755)
+        if not options.keep_files:
+            undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        ports = Ports()
+        lab = Lab(folder, ports, dns_port=0, clamd_port=0, sink_port=ports.take())
+        systems = _systems(lab, options)
+        for system in systems:
+            undo.callback(system.stop)
+            _say(f"starting {system.title}")
+            system.start()
+        bench = _Bench(lab, _messages(options.sizes, folder), options)
+        runs = list(bench.rounds(systems))
+        profiles = [
+            bench.profile(system) for system in systems if options.profile and isinstance(system, GatepostQueue)
+        ]
+        facts = Facts(
+            date=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            machine=machine_words(),
+            versions=dict(sorted((name, version) for one in systems for name, version in one.versions().items())),
+            load=f"{options.rounds} alternating rounds; per round and system a queue of "
+            + count_words(dict.fromkeys(options.sizes, options.messages)),
+            audits={system.title: system.audit(bench.sent[system.title]) for system in systems},
+        )
+        return "\n\n".join([render(runs, facts), *profiles])
+
+
+def _systems(lab: Lab, options: argparse.Namespace) -> list[FullQueue]:
+    makers: dict[str, Callable[[], FullQueue]] = {
+        "postfix": lambda: PostfixQueue(lab),
+        "gatepost": lambda: GatepostQueue(lab, processes=options.processes, prefetch=options.prefetch),
+    }
+    return [make() for name, make in makers.items() if options.only in (None, name)]
+
+
+def _messages(sizes: Sequence[int], folder: Path) -> dict[int, Path]:
+    key = new_key()
+    files = {size: folder / f"message-{size}" for size in sizes}
+    for size, file in files.items():
+        file.write_bytes(signed_message(size, key))
+    return files
+
+
+class _Bench:
+    """The measuring, and how many messages each system has been given."""
+
+    def __init__(self, lab: Lab, messages: Mapping[int, Path], options: argparse.Namespace) -> None:
+        self._lab = lab
+        self._messages = messages
+        self._count: int = options.messages
+        self._rounds: int = options.rounds
+        self.sent: Counter[str] = Counter()
+
+    def rounds(self, systems: Sequence[FullQueue]) -> Iterator[Run]:
+        for system in systems:
+            _say(f"warming up {system.title}")
+            for size in self._messages:
+                self._measure(system, size, 0, max(1, self._count // 10))
+        for number in range(self._rounds):
+            for size in self._messages:
+                # Each round begins with another system, so that none always follows the same one.
+                start = number % len(systems)
+                for system in [*systems[start:], *systems[:start]]:
+                    run = self._measure(system, size, number, self._count)
+                    _say(f"round {number + 1}, {run.case.title}, {run.peer}: {run.rate:.0f}/s, {run.cpu_ms:.2f} ms")
+                    yield run
+
+    def profile(self, system: FullQueue) -> str:
+        """Return the table of a further run of each size, which is looked at and not timed."""
+        shares: dict[str, dict[str, float]] = {}
+        for size in self._messages:
+            with Profiler(self._lab.folder / f"profile-{size}") as profiler:
+                run = self._measure(system, size, 0, self._count, lambda roles: profiler.look_at(roles["delivery"][0]))
+            shares[run.case.title] = own_shares(profiler.text())
+        return own_time_table(shares)
+
+    def _measure(
+        self, system: FullQueue, size: int, number: int, count: int, look: Callable[[Roles], None] | None = None
+    ) -> Run:
+        with closing(Sink(self._lab.sink_port)) as sink:
+            system.fill(self._messages[size], count)
+            self.sent[system.title] += count
+            # What the filling left to be written is no part of the delivering.
+            os.sync()
+            with system.delivering() as working:
+                roles = {**working, "sink": [sink.pid]}
+                sink.wait_for(1, _DEADLINE_S)
+                if look is not None:
+                    look(working)
+                before, began, done = snapshot(), time.perf_counter(), sink.count
+                sink.wait_for(count, _DEADLINE_S)
+                seconds = time.perf_counter() - began
+                # Queue files and acknowledgements of the last messages.
+                wait_for_rest(working)
+                after = snapshot()
+            if sink.count != count:
+                raise NotProved(f"{system.title}: {sink.count - count} messages more than were queued")
+        cpu_s = spent_s(before, after, roles, TICKS_PER_S)
+        load = other_load(before, after, cpu_s)
+        return Run(number, system.title, Case(size), count - done, seconds, cpu_s, load)
+
+
+def _say(words: str) -> None:
+    print(f"bench: {words}", flush=True)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (OSError, subprocess.CalledProcessError) as error:
-        sys.exit(f"bench: {error}")
+    sys.exit(main())

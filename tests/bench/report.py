@@ -1,4 +1,4 @@
-"""PURE. Owns the words and tables of `docs/performance.md` that `make bench` writes.
+"""PURE. Owns the words and tables of `docs/performance.md` that `make bench` and `make bench-outward` write.
 
 Input: the runs of all rounds and what is known of the machine. Output: Markdown, and the document with it in place.
 On failure: ValueError for a document without the markers.
@@ -8,22 +8,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+BEGIN, END = "<!-- {name}: begin -->", "<!-- {name}: end -->"
 # Part of the measuring, not of what is measured.
 BENCH_ROLES = frozenset({"generator", "sink"})
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One way of sending. kept: many messages per connection, else a new connection for each."""
+    """One way of sending. kept: many messages per connection, else a new connection for each; None: from a queue."""
 
     size_bytes: int
-    kept: bool
+    kept: bool | None = None
 
     @property
     def title(self) -> str:
         """Its column in the tables."""
-        return f"{self.size_bytes / 1000:.0f} kB, {'kept connections' if self.kept else 'a connection each'}"
+        size = size_words(self.size_bytes)
+        if self.kept is None:
+            return size
+        return f"{size}, {'kept connections' if self.kept else 'a connection each'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Messages per second, from the first connection until the sink has counted the last message."""
+        """Messages per second, until the sink has counted the last message."""
         return self.messages / self.seconds
 
     @property
@@ -55,12 +58,14 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a reader needs to judge the figures. audits: what each peer's own records say, by title."""
+    """What a reader needs to judge the figures. load: how much was sent, and how often; audits: what each peer's own
+    records say, by title.
+    """
 
     date: str
     machine: str
     versions: Mapping[str, str]
-    rounds: int
+    load: str
     audits: Mapping[str, str]
 
 
@@ -74,27 +79,34 @@ def render(runs: Sequence[Run], facts: Facts) -> str:
     return "\n\n".join(parts)
 
 
-def place(document: str, generated: str) -> str:
-    """Return the document with the generated part between its markers."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def place(document: str, generated: str, name: str) -> str:
+    """Return the document with the generated part between the markers of a name."""
+    first, last = BEGIN.format(name=name), END.format(name=name)
+    before, begin, rest = document.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"the document lacks {BEGIN} or {END}")
-    return f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}"
+        raise ValueError(f"the document lacks {first} or {last}")
+    return f"{before}{first}\n\n{generated}\n\n{last}{after}"
+
+
+def size_words(size_bytes: int) -> str:
+    """Return a size of message as it stands in the tables."""
+    return f"{size_bytes / 1000:.0f} kB"
+
+
+def count_words(counts: Mapping[int, int]) -> str:
+    """Return how many messages of which size were sent. counts: by size in octets."""
+    return " and ".join(f"{messages} messages of {size_words(size)}" for size, messages in counts.items())
 
 
 def _facts(runs: Sequence[Run], facts: Facts) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
     loads = [run.other_load for run in runs]
-    sent = " and ".join(
-        f"{messages} messages of {size / 1000:.0f} kB"
-        for size, messages in dict.fromkeys((run.case.size_bytes, run.messages) for run in runs)
-    )
     lines = [
         f"- Date: {facts.date}",
         f"- Machine: {facts.machine}",
         f"- Versions: {versions}",
-        f"- {facts.rounds} alternating rounds; per round, peer and way of sending {sent}",
+        f"- {facts.load}",
         f"- All else on the machine (the peers at rest too, and what a hypervisor took) used {median(loads):.0%} of its CPUs; at most {max(loads):.0%}",
     ]
     lines += [f"- Checked, {peer}: {words}" for peer, words in facts.audits.items()]
@@ -103,7 +115,7 @@ def _facts(runs: Sequence[Run], facts: Facts) -> str:
 
 def _rates(runs: Sequence[Run], peers: Sequence[str], cases: Sequence[Case]) -> str:
     rows = [[peer, *(_spread(_figures(runs, peer, case, lambda run: run.rate)) for case in cases)] for peer in peers]
-    return "**Messages per second**, median (lowest to highest)\n\n" + _table(["", *_titles(cases)], rows)
+    return "**Messages per second**, median (lowest to highest)\n\n" + table(["", *_titles(cases)], rows)
 
 
 def _cpu(runs: Sequence[Run], peers: Sequence[str], cases: Sequence[Case]) -> str:
@@ -115,7 +127,7 @@ def _cpu(runs: Sequence[Run], peers: Sequence[str], cases: Sequence[Case]) -> st
             [_role_title(role), *(f"{_role_median(runs, peer, case, role):.2f}" for case in cases)]
             for role in dict.fromkeys(role for run in runs if run.peer == peer for role in run.cpu_s if run.cpu_s[role])
         ]
-    return "**CPU per message, ms**, median, by process with all its children\n\n" + _table(["", *_titles(cases)], rows)
+    return "**CPU per message, ms**, median, by process with all its children\n\n" + table(["", *_titles(cases)], rows)
 
 
 def _ratios(runs: Sequence[Run], peers: Sequence[str], cases: Sequence[Case]) -> str:
@@ -129,7 +141,7 @@ def _ratios(runs: Sequence[Run], peers: Sequence[str], cases: Sequence[Case]) ->
             for what, figure in measures:
                 pairs = [(_figures(runs, peer, case, figure), _figures(runs, other, case, figure)) for case in cases]
                 rows.append([f"{peer} : {other}, {what}", *(f"{_ratio(ours, theirs):.2f}" for ours, theirs in pairs)])
-    return "**Ratios**, median of the rounds' own ratios\n\n" + _table(["", *_titles(cases)], rows)
+    return "**Ratios**, median of the rounds' own ratios\n\n" + table(["", *_titles(cases)], rows)
 
 
 def _ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
@@ -158,6 +170,7 @@ def _titles(cases: Sequence[Case]) -> list[str]:
     return [case.title for case in cases]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first column is words and whose others are figures."""
     rule = ["---", *("--:" for _ in head[1:])]
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, rule, *rows])

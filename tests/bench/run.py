@@ -7,15 +7,14 @@ On failure: status 1 with the reason. Everything that was started is stopped, al
 import argparse
 import datetime as dt
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from types import FrameType
 
 from tests.bench.cpu import ProcessGone
 from tests.bench.lab.child import ChildFailed
+from tests.bench.lab.interrupt import end_in_order
 from tests.bench.lab.setting import Setting, setting
 from tests.bench.lab.sink import Sink
 from tests.bench.lab.source import GeneratorFailed, send_one
@@ -25,11 +24,12 @@ from tests.bench.peers.gatepost import Gatepost
 from tests.bench.peers.postfix import Postfix
 from tests.bench.peers.rspamd import Rspamd
 from tests.bench.procfs import machine_words
-from tests.bench.report import Case, Facts, Run, place, render
+from tests.bench.report import Case, Facts, Run, count_words, place, render
 
 PEERS: dict[str, Callable[[Lab], Peer]] = {"postfix": Postfix, "rspamd": Rspamd, "gatepost": Gatepost}
 SIZES = (4000, 50000)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
+_NAME = "bench"
 _WARM_UP_SHARE = 0.25
 
 
@@ -39,8 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if os.geteuid() != 0:
         print("bench: needs root: Postfix starts only as root", file=sys.stderr)
         return 1
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    end_in_order()
     try:
         generated = _bench(options)
     except KeyboardInterrupt:
@@ -51,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print(f"\n{generated}\n")
     if options.write:
-        DOCUMENT.write_text(place(DOCUMENT.read_text("utf-8"), generated), "utf-8")
+        DOCUMENT.write_text(place(DOCUMENT.read_text("utf-8"), generated, _NAME), "utf-8")
         print(f"bench: written to {DOCUMENT}")
     return 0
 
@@ -87,7 +86,7 @@ def _bench(options: argparse.Namespace) -> str:
             date=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
             machine=machine_words(),
             versions=dict(sorted({**around.versions(), **_versions(peers)}.items())),
-            rounds=options.rounds,
+            load=f"{options.rounds} alternating rounds; per round, peer and way of sending {count_words(counts)}",
             audits={peer.title: peer.audit(sent) for peer in peers},
         )
         return render(runs, facts)
@@ -135,13 +134,6 @@ def _rounds(peers: Sequence[Peer], loads: Sequence[Load], rounds: int, sink: Sin
                 run = measure(peer, Load(number, load.case, load.messages, load.file), sink, around.roles())
                 _say(f"round {number + 1}, {load.case.title}, {peer.title}: {run.rate:.0f}/s, {run.cpu_ms:.2f} ms")
                 yield run
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # The first one ends the run; further ones must not disturb the stopping.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _say(words: str) -> None:

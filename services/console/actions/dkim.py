@@ -1,4 +1,4 @@
-"""DKIM keys: made, switched, retired; kept in SQL, and sent whole to the stream that delivery reads (I/O: SQL, broker).
+"""DKIM keys: made, switched, retired, forgotten (I/O: SQL, broker, DNS).
 
 Owns: the life of a key. It is made (pending), its record is published by hand, it signs (active) once DNS was seen to
 have the records of all that are to sign with it, and is kept (retired) until no signature of its is on its way.
@@ -10,47 +10,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import delete, insert, update
 
 from services.console.actions.desk import ActionError, Desk
+from services.console.actions.dkim_book import Listed, listed, publish_book, retire_active
 from services.console.actions.key_records import DNS_PORT, Look, is_published, look_up
 from services.console.actions.new_keys import PREFIX, SUFFIXES, make_pair, next_prefix, pem
-from services.console.tables import dkim_keys, key_books
+from services.console.tables import dkim_keys
 from shared.address import AddressError, parse_domain
-from shared.broker.topology import Exchange, Key
-from shared.dkim_keys import (
-    SIGNATURE_LIFE_S,
-    DkimKey,
-    KeyAlgorithm,
-    KeyBook,
-    KeyState,
-    encode_keys,
-    record_name,
-    record_of,
-)
+from shared.dkim_keys import SIGNATURE_LIFE_S, KeyState, record_of
 from shared.dns.open import open_resolver
 
 GRACE_S = float(SIGNATURE_LIFE_S)
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A key as a list shows it, without its secret. Times are Unix seconds."""
-
-    domain: str
-    selector: str
-    algorithm: str
-    record: str
-    state: KeyState
-    made_at: float
-    state_at: float
-    keep_until: float | None
-
-    @property
-    def name(self) -> str:
-        """Where its record stands."""
-        return record_name(self.selector, self.domain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +48,7 @@ class Switched:
 async def list_keys(desk: Desk, domain: str = "") -> list[Listed]:
     """Return the keys of a domain, or all. Raises ActionError for what is no domain."""
     async with desk.database.reading() as connection:
-        return await _rows(connection, _checked_domain(domain) if domain else "")
+        return await listed(connection, _checked_domain(domain) if domain else "")
 
 
 async def add_keys(desk: Desk, domain: str, selector: str = "", *, rotate: bool = False) -> list[Listed]:
@@ -91,7 +62,7 @@ async def add_keys(desk: Desk, domain: str, selector: str = "", *, rotate: bool 
     made = await asyncio.to_thread(make_pair)
     now = time.time()
     async with desk.database.writing() as connection:
-        known = await _rows(connection, domain)
+        known = await listed(connection, domain)
         _check_addable(domain, known, rotate=rotate)
         prefix = selector or next_prefix([key.selector for key in known], now)
         rows = [
@@ -114,8 +85,8 @@ async def add_keys(desk: Desk, domain: str, selector: str = "", *, rotate: bool 
             raise ActionError(f"{domain} has keys with the selector {min(taken)} already; choose another")
         await connection.execute(insert(dkim_keys), rows)
         await desk.note(connection, "dkim add", domain, selectors=[row["selector"] for row in rows])
-        await _publish_book(desk, connection)
-        return [key for key in await _rows(connection, domain) if key.state is KeyState.PENDING]
+        await publish_book(desk, connection)
+        return [key for key in await listed(connection, domain) if key.state is KeyState.PENDING]
 
 
 async def look_at_keys(desk: Desk, domain: str, *, port: int = DNS_PORT) -> list[Looked]:
@@ -161,7 +132,7 @@ async def retire_keys(desk: Desk, domain: str, *, grace_s: float = GRACE_S, pend
     domain = _checked_domain(domain)
     now = time.time()
     async with desk.database.writing() as connection:
-        known = await _rows(connection, domain)
+        known = await listed(connection, domain)
         if not any(
             key.state is KeyState.PENDING or (key.state is KeyState.ACTIVE and not pending_only) for key in known
         ):
@@ -170,13 +141,13 @@ async def retire_keys(desk: Desk, domain: str, *, grace_s: float = GRACE_S, pend
             delete(dkim_keys).where(dkim_keys.c.domain == domain, dkim_keys.c.state == KeyState.PENDING.value)
         )
         if not pending_only:
-            await _retire_active(connection, domain, now, grace_s)
+            await retire_active(connection, domain, now, grace_s)
         await desk.note(connection, "dkim retire", domain, pending_only=pending_only, grace_s=grace_s)
-        await _publish_book(desk, connection)
+        await publish_book(desk, connection)
         was_active = {key.selector for key in known if key.state is KeyState.ACTIVE}
         return [
             key
-            for key in await _rows(connection, domain)
+            for key in await listed(connection, domain)
             if key.state is KeyState.RETIRED and key.selector in was_active
         ]
 
@@ -189,7 +160,7 @@ async def prune_keys(desk: Desk, domain: str = "") -> tuple[list[Listed], list[L
     domain = _checked_domain(domain) if domain else ""
     now = time.time()
     async with desk.database.writing() as connection:
-        retired = [key for key in await _rows(connection, domain) if key.state is KeyState.RETIRED]
+        retired = [key for key in await listed(connection, domain) if key.state is KeyState.RETIRED]
         over = [key for key in retired if (key.keep_until or 0.0) <= now]
         for key in over:
             await connection.execute(
@@ -197,37 +168,29 @@ async def prune_keys(desk: Desk, domain: str = "") -> tuple[list[Listed], list[L
             )
         if over:
             await desk.note(connection, "dkim prune", domain or "all", names=[key.name for key in over])
-            await _publish_book(desk, connection)
+            await publish_book(desk, connection)
     return over, [key for key in retired if key not in over]
 
 
 async def _switch(desk: Desk, domain: str, pending: Sequence[Listed], grace_s: float) -> Switched:
     now = time.time()
     async with desk.database.writing() as connection:
-        before = await _rows(connection, domain)
+        before = await listed(connection, domain)
         # Exactly what was looked for in DNS: keys that somebody else made or took away meanwhile were not.
         if [key.selector for key in before if key.state is KeyState.PENDING] != [key.selector for key in pending]:
             raise ActionError(f"the keys of {domain} were changed meanwhile; nothing is switched, try again")
-        await _retire_active(connection, domain, now, grace_s)
+        await retire_active(connection, domain, now, grace_s)
         await connection.execute(
             update(dkim_keys)
             .where(dkim_keys.c.domain == domain, dkim_keys.c.state == KeyState.PENDING.value)
             .values(state=KeyState.ACTIVE.value, state_at=now)
         )
         await desk.note(connection, "dkim switch", domain, active=[key.selector for key in pending], grace_s=grace_s)
-        await _publish_book(desk, connection)
-        after = await _rows(connection, domain)
+        await publish_book(desk, connection)
+        after = await listed(connection, domain)
     were_active = {key.selector for key in before if key.state is KeyState.ACTIVE}
     return Switched(
         [key for key in after if key.state is KeyState.ACTIVE], [key for key in after if key.selector in were_active]
-    )
-
-
-async def _retire_active(connection: AsyncConnection, domain: str, now: float, grace_s: float) -> None:
-    await connection.execute(
-        update(dkim_keys)
-        .where(dkim_keys.c.domain == domain, dkim_keys.c.state == KeyState.ACTIVE.value)
-        .values(state=KeyState.RETIRED.value, state_at=now, keep_until=now + grace_s)
     )
 
 
@@ -254,51 +217,6 @@ def told_look(look: Look) -> str:
     """Return a sentence about what a server says (PURE)."""
     said = look.state.value if look.state is not None else f"no answer ({look.cause})"
     return f"{said} at {look.server or 'our resolver'}"
-
-
-async def _rows(connection: AsyncConnection, domain: str) -> list[Listed]:
-    columns = dkim_keys.c
-    chosen = select(dkim_keys).order_by(columns.domain, columns.made_at, columns.selector.desc())
-    rows = await connection.execute(chosen.where(columns.domain == domain) if domain else chosen)
-    return [
-        Listed(
-            row.domain,
-            row.selector,
-            row.algorithm,
-            row.record,
-            KeyState(row.state),
-            row.made_at,
-            row.state_at,
-            row.keep_until,
-        )
-        for row in rows
-    ]
-
-
-async def _publish_book(desk: Desk, connection: AsyncConnection) -> None:
-    known = await connection.scalar(select(func.max(key_books.c.version))) or 0
-    # At least the time: a database that was made anew never sends a version that delivery takes for an old one.
-    version = max(known + 1, int(time.time()))
-    rows = await connection.execute(select(dkim_keys).order_by(dkim_keys.c.domain, dkim_keys.c.selector))
-    keys = tuple(
-        DkimKey(
-            row.domain,
-            row.selector,
-            KeyAlgorithm(row.algorithm),
-            row.private_key,
-            KeyState(row.state),
-            row.keep_until,
-        )
-        for row in rows
-    )
-    await connection.execute(insert(key_books), [{"version": version, "author": desk.who, "at": time.time()}])
-    await desk.publish(
-        Exchange.KEYS,
-        Key.KEYS,
-        encode_keys(KeyBook(version, keys)),
-        else_="nothing is changed",
-        message_type="gatepost.keys.v1",
-    )
 
 
 def _check_addable(domain: str, known: Sequence[Listed], *, rotate: bool) -> None:

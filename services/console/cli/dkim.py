@@ -8,7 +8,8 @@ import typer
 from services.console.actions import dkim
 from services.console.actions.bans import parse_length
 from services.console.actions.desk import ActionError
-from services.console.actions.dkim import Listed, Looked
+from services.console.actions.dkim import Looked
+from services.console.actions.dkim_book import Listed
 from services.console.cli.frame import out, plain, run, say, say_json, table, when
 from shared.dkim_keys import SIGNATURE_LIFE_S, KeyState, zone_line
 

@@ -68,7 +68,9 @@ def _judge(domain: str, fetched: FetchedPolicy, hosts: tuple[str, ...]) -> list[
     checks = []
     left_out = [name for name in hosts if not names(policy.mx, name)]
     if left_out:
-        meant = "senders do not deliver to it" if policy.mode is StsMode.ENFORCE else "senders report it (mode: testing)"
+        meant = (
+            "senders do not deliver to it" if policy.mode is StsMode.ENFORCE else "senders report it (mode: testing)"
+        )
         text = f"{url} does not name the MX {', '.join(left_out[:10])} (it names {', '.join(policy.mx[:10])}): {meant}"
         checks.append(wrong(Topic.MTA_STS, text, f"add `mx: {left_out[0]}` to it, then give the record a new id"))
     idle = [pattern for pattern in policy.mx if not any(names([pattern], host) for host in hosts)]

@@ -7,7 +7,7 @@ Whatever is beyond the bounds is counted all the same, with less detail: the sum
 from collections import Counter
 from dataclasses import dataclass, field
 
-from shared.tls_seen import PolicyType, TlsPolicy, TlsResult, TlsSeen
+from shared.tls_seen import TlsPolicy, TlsResult, TlsSeen
 
 MAX_POLICIES = 50
 MAX_DETAILS = 5_000
@@ -77,8 +77,8 @@ class Aggregate:
 
     def _counts_of(self, seen: TlsSeen) -> _Counts:
         policy = seen.policy
-        # RFC 8460 §1.1: a policy of DANE is the host's at whose name the records stand, one of MTA-STS the domain's.
-        key = (policy, seen.mx_host if policy.kind is PolicyType.TLSA and seen.mx_host else seen.domain)
+        # RFC 8460 §1.1: the policy domain of DANE is the name that the records stand at, of MTA-STS the recipients'.
+        key = (policy, policy.domain or seen.domain)
         if key not in self._counts and len(self._counts) >= MAX_POLICIES:
             key = (TlsPolicy(policy.kind), seen.domain)
         return self._counts.setdefault(key, _Counts())

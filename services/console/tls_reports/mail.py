@@ -15,7 +15,7 @@ def report_mail(report: Report, recipients: list[str], message_id: str, now: flo
     # RFC 8460 §5.3: by these, reports are found.
     message["TLS-Report-Domain"] = domain
     message["TLS-Report-Submitter"] = hostname
-    # RFC 8460 §5.3: no failure of TLS keeps a report away; RFC 8689 §5 says so to every host on its way.
+    # RFC 8460 §5.3: no failure of TLS keeps a report away; RFC 8689 §3 says so to every host on its way.
     message["TLS-Required"] = "No"
     message.set_content(
         f"This is an aggregate report on TLS from {hostname}, about mail to {domain}.\n"

@@ -10,7 +10,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -33,6 +33,8 @@ _CHALLENGE_LIMIT = 12_288
 # RFC 5321 §4.5.3.1.4: a command line with its CRLF.
 _LINE_LIMIT = 512
 _SLOW_STEP_S = 20.0
+# A shorter response hides nothing, and stands in other words by chance.
+_SECRET_LENGTH = 8
 # A KDC that is silent holds its threads; there are no more than these, and who finds none free waits in vain, not long.
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="sasl")
 
@@ -81,6 +83,7 @@ async def _converse(ask: Ask, mechanism: OutboundMechanism, login: Login, name: 
         # RFC 4954 §4: one that makes the line too long is not sent with it, but upon the hop's empty challenge.
         if len(with_initial) <= _LINE_LIMIT:
             line, initial = with_initial.removesuffix(b"\r\n"), None
+    sent = line.split()[2:]
     answer = await ask(line + b"\r\n")
     for _ in range(_ROUNDS):
         if answer.code != 334:
@@ -98,13 +101,23 @@ async def _converse(ask: Ask, mechanism: OutboundMechanism, login: Login, name: 
             with contextlib.suppress(WireLost):  # a host that goes at that does not change why
                 await ask(b"*\r\n")
             raise AuthFailed(f"{what}: {error}") from None
-        answer = await ask(base64.b64encode(response) + b"\r\n")
+        sent.append(base64.b64encode(response))
+        answer = await ask(sent[-1] + b"\r\n")
     if answer.code != 235:
         complaint = f" ({login.complaint})" if login.complaint else ""
-        raise AuthFailed(f"{what}: the host answered {answer.as_reply()}{complaint}", answer.as_reply())
+        reply = _without(sent, answer).as_reply()
+        raise AuthFailed(f"{what}: the host answered {reply}{complaint}", reply)
     if initial is not None or not login.trusts:
         # RFC 5802 §3, RFC 4752 §3.1: the hop has to prove itself, too; one that only says yes is not the right one.
         raise AuthFailed(f"{what}: the host let us in without proof that it is the right one")
+
+
+def _without(sent: Sequence[bytes], answer: HopReply) -> HopReply:
+    """Return an answer without what we have said: a host that repeats it would put our secret into logs and traces."""
+    lines = list(answer.lines)
+    for secret in (one for one in sent if len(one) >= _SECRET_LENGTH):
+        lines = [line.replace(secret, b"(our response)") for line in lines]
+    return HopReply(answer.code, tuple(lines))
 
 
 async def _run(login: Login, step: Callable[[], _Said]) -> _Said:

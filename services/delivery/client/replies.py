@@ -16,7 +16,7 @@ LINE_LIMIT = 4096
 LINES_LIMIT = 200
 TEXT_LIMIT = 1000
 
-_LINE = re.compile(rb"([2-5][0-9]{2})([ -]?)")
+_LINE = re.compile(rb"([2-5][0-9]{2})(?![0-9])([ -]?)")
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|\Z)")
 
 

@@ -247,7 +247,7 @@ class _Opening:
 
     def _seen(self, failure: TlsFailure | None) -> TlsSeen | None:
         target, demand = self._target, self._demand
-        if not target.domain:
+        if not target.domain or not demand.is_told:
             return None
         failure = failure or demand.trouble
         sender_ip, receiver_ip = self._wire.addresses()

@@ -141,6 +141,9 @@ class _Transaction:
 
     async def _send_message(self) -> None:
         wire = self._session.wire
+        if wire.has_reply:
+            await self._take_early_reply()
+            return
         wire.write(dot_stuffed(self._message), _END)
         try:
             await wire.drain(self._deadline)
@@ -155,6 +158,18 @@ class _Transaction:
                 self._settle_message(recipient, (await wire.replies(1, self._deadline))[0].as_reply())
             return
         reply = (await wire.replies(1, self._deadline))[0].as_reply()
+        for recipient in self._taken:
+            self._settle_message(recipient, reply)
+        if 300 <= reply.code < 400:
+            wire.abort("the message was answered with 3xx")
+
+    async def _take_early_reply(self) -> None:
+        """Take what a hop said before it had anything of the message: a refusal counts, a 250 is no success."""
+        wire = self._session.wire
+        reply = (await wire.replies(1, self._deadline))[0].as_reply()
+        wire.abort("a reply came before the message")
+        if reply.code < 400:
+            raise WireLost("a reply came before the message")
         for recipient in self._taken:
             self._settle_message(recipient, reply)
 

@@ -16,6 +16,8 @@ from services.delivery.tls.context import shown_chain
 _QUIT_GRACE_S = 3.0
 # A hop that answers more than it was asked has lost step with us.
 _REPLIES_LIMIT = 2000
+# RFC 5321 §4.5.3.1.5: 512 octets for each of them; replies of many long lines are to fill no memory.
+_UNREAD_LIMIT_BYTES = _REPLIES_LIMIT * 512
 
 
 class WireLost(Exception):
@@ -38,6 +40,8 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._reader = ReplyReader()
         self._replies: deque[HopReply] = deque()
+        # Since the last time that no reply was left.
+        self._unread_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._wanted = 0
         self._writable: asyncio.Future[None] | None = None
@@ -55,6 +59,9 @@ class Wire(asyncio.Protocol):
         if self._quitting:
             self._end("closed")
             return
+        if self._lost is not None:
+            return
+        self._unread_bytes += len(data)
         try:
             self._replies.extend(self._reader.feed(data))
         except ReplyError as error:
@@ -62,7 +69,7 @@ class Wire(asyncio.Protocol):
             self._replies.extend(error.before)
             self._end(str(error))
             return
-        if len(self._replies) > _REPLIES_LIMIT:
+        if len(self._replies) > _REPLIES_LIMIT or self._unread_bytes > _UNREAD_LIMIT_BYTES:
             self._end("more replies than commands")
         elif self._waiter is not None and len(self._replies) >= self._wanted:
             self._wake(self._waiter)
@@ -132,7 +139,10 @@ class Wire(asyncio.Protocol):
                 self._waiter = None
             if len(self._replies) < count:
                 raise WireLost(self._lost or "no reply in time")
-        return [self._replies.popleft() for _ in range(count)]
+        found = [self._replies.popleft() for _ in range(count)]
+        if not self._replies:
+            self._unread_bytes = 0
+        return found
 
     def rest(self) -> list[HopReply]:
         """Return the replies that came and were not taken."""

@@ -6,35 +6,13 @@ Standards: RFC 5322 §3.4, RFC 6854 (groups), RFC 6532 (UTF-8).
 On failure: ValueError at the least doubt; whoever calls leaves the field as it is.
 """
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from shared.address import Address, parse_address
-from shared.auth.comments import end_of_comment
+from shared.auth.address_tokens import Kind, address_tokens
 
 MAX_FIELD_BYTES = 65_536
 MAX_ADDRESSES = 1_000
-
-# Possessive quantifiers: what does not match fails at once, without trying shorter ways.
-_TOKEN = re.compile(
-    r"""
-      (?P<space>[ \t\r\n]++)
-    | (?P<quoted>"(?:[^"\\]|\\.)*+")
-    | (?P<literal>\[[^\[\]\\]*+\])
-    | (?P<atom>[^\s()<>\[\]:;@\\,"]++)
-    | (?P<special>[<>@,:;])
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    start: int
-    end: int
 
 
 def rewrite_addresses(value: bytes, change: Callable[[Address], str | None]) -> bytes:
@@ -59,7 +37,7 @@ def rewrite_addresses(value: bytes, change: Callable[[Address], str | None]) -> 
 
 
 def _addresses(text: str) -> Iterator[tuple[int, int, Address]]:
-    tokens = [_Token("edge", "", 0, 0), *_tokens(text), _Token("edge", "", len(text), len(text))]
+    tokens = address_tokens(text)
     signs = [index for index, token in enumerate(tokens) if token.text == "@"]
     if len(signs) > MAX_ADDRESSES:
         raise ValueError("the field has too many addresses")
@@ -75,29 +53,8 @@ def _addresses(text: str) -> Iterator[tuple[int, int, Address]]:
         alone = before.text in ("", ",", ":", ";") and after.text in ("", ",", ";")
         if (before.text, after.text) != ("<", ">") and not alone:
             raise ValueError("the field has an address beside other words")
-        if local.kind not in ("atom", "quoted") or domain.kind not in ("atom", "literal"):
+        if local.kind not in (Kind.ATOM, Kind.QUOTED) or domain.kind not in (Kind.ATOM, Kind.LITERAL):
             raise ValueError("the field has an address without its parts")
         if local.end != tokens[index].start or tokens[index].end != domain.start or local.text.startswith("=?"):
             raise ValueError("the field has an address in pieces")
         yield local.start, domain.end, parse_address(f"{local.text}@{domain.text}")
-
-
-def _tokens(text: str) -> Iterator[_Token]:
-    position = 0
-    while position < len(text):
-        if text[position] == "(":
-            position = _after_comment(text, position)
-            continue
-        token = _TOKEN.match(text, position)
-        if token is None:
-            raise ValueError("the field has an open quote or a character out of place")
-        position = token.end()
-        if token.lastgroup and token.lastgroup != "space":
-            yield _Token(token.lastgroup, token.group(), token.start(), position)
-
-
-def _after_comment(text: str, start: int) -> int:
-    end = end_of_comment(text, start)
-    if end is None:
-        raise ValueError("the field has an open comment")
-    return end

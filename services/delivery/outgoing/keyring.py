@@ -1,6 +1,7 @@
 """The DKIM keys in force in this process (I/O: reads their stream).
 
-Owns: following `gatepost.keys`: the highest version wins and never goes back; and whose keys sign for a domain.
+Owns: following `gatepost.keys`: the highest version wins and never goes back, and of those that a process finds when it
+begins the highest alone is ever in force; and whose keys sign for a domain.
 On failure: an entry that cannot be read is logged and refused, the last good book stays; a key that cannot be loaded is
 logged, and the others sign.
 """
@@ -18,6 +19,9 @@ from shared.broker.topology import Queue
 from shared.dkim_keys import KeyBook, decode_keys
 
 _log = structlog.get_logger()
+# The broker's count of a stream may run behind, or ahead of what is kept of it: so much silence ends the first reading.
+_SILENCE_S = 1.0
+_AFTER_LAST_S = 0.3
 
 
 class KeysPort(Protocol):
@@ -65,34 +69,68 @@ class Keys:
 
 
 class Keyring(Keys):
-    """The keys of the stream."""
+    """The keys of the stream. Made before the link is started."""
 
     def __init__(self, link: Link) -> None:
         super().__init__()
         self._link = link
         self._read = asyncio.Event()
+        self._expected = 0
+        self._seen = 0
+        self._highest: KeyBook | None = None
+        self._silence: asyncio.TimerHandle | None = None
+        link.on_up(self._count)
         StreamReader(link, Queue.KEYS.value, self._on_entry)
-        link.on_up(self._see_whether_empty)
 
     async def wait_read(self, deadline_s: float) -> None:
-        """Wait until a book is in force or it is known that there is none, so that no mail leaves unsigned meanwhile.
+        """Wait until the stream was read to its end once, so that no mail leaves by an older book meanwhile.
 
-        Any book will do: who signs with an old one's keys still shows first that DNS has them. After the deadline it
-        is logged, and mail goes on.
+        An older one may say that nobody signs, or hold a key whose record was allowed to go since. After the deadline
+        that is logged, and mail goes on with the highest that has come.
         """
         try:
             async with asyncio.timeout(deadline_s):
                 await self._read.wait()
         except TimeoutError:
+            self._begin()
             _log.error("dkim-keys-unread", for_s=deadline_s, in_force=self.version)
-            self._read.set()
 
-    async def _see_whether_empty(self, connection: AbstractConnection) -> None:
-        channel = await self._link.open_channel(connection)
-        declared = await channel.queue_declare(Queue.KEYS.value, passive=True)
-        if not declared.message_count:
-            self._read.set()
+    async def _count(self, connection: AbstractConnection) -> None:
+        # A channel of its own, for one that the link has opened ends the connection when it closes.
+        channel = await connection.channel(publisher_confirms=False)
+        try:
+            declared = await (await channel.get_underlay_channel()).queue_declare(Queue.KEYS.value, passive=True)
+        finally:
+            await channel.close()
+        self._expected, self._seen = declared.message_count or 0, 0
+        self._wait_on()
 
     async def _on_entry(self, body: bytes) -> None:
-        self.take(decode_keys(body))
+        self._seen += 1
+        self._wait_on()
+        book = decode_keys(body)
+        if self._read.is_set():
+            self.take(book)
+        elif self._highest is None or book.version > self._highest.version:
+            self._highest = book
+
+    def _wait_on(self) -> None:
+        if self._read.is_set():
+            return
+        if self._silence is not None:
+            self._silence.cancel()
+        wait_s = _AFTER_LAST_S if self._seen >= self._expected else _SILENCE_S
+        self._silence = asyncio.get_running_loop().call_later(wait_s, self._now_read)
+
+    def _now_read(self) -> None:
+        if self._link.is_up:
+            self._begin()
+        else:
+            # Lost while it was read, or not up as a whole yet.
+            self._wait_on()
+
+    def _begin(self) -> None:
         self._read.set()
+        if self._highest is not None:
+            self.take(self._highest)
+            self._highest = None

@@ -160,8 +160,8 @@ def _changed(rules: OutgoingRules, address: Address) -> str | None:
 def _step(rules: OutgoingRules, address: Address) -> Address | None:
     # An address of its own comes before its domain, and a domain before those above it.
     text = f"{canonical_local_part(address.local_part)}@{address.domain}".lower()
-    if (instead := rules.addresses.get(text)) is not None and instead != text:
-        return parse_address(instead)
+    if (instead := rules.addresses.get(text)) is not None:
+        return parse_address(instead) if instead != text else None
     if (domain := rules.masquerade.get(address.domain) or _masquerade_above(rules, address.domain)) is not None:
         return Address(address.local_part, domain) if domain != address.domain else None
     return None

@@ -39,8 +39,8 @@ class Publication:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
 
-    async def is_published(self, key: SigningKey) -> bool:
-        """Return whether the key may be used. Raises DnsTemporary."""
+    async def state_of(self, key: SigningKey) -> RecordState:
+        """Return what DNS holds at the key's name; PUBLISHED alone lets it be used. Raises DnsTemporary."""
         name = key.name
         seen = self._seen.get(name)
         if seen is None or seen.record != key.record:
@@ -51,17 +51,16 @@ class Publication:
             answer = self._resolver.cached(name, "TXT") or await self._resolver.lookup(name, "TXT")
         except DnsTemporary:
             if seen.proved_at is not None and self._clock() - seen.proved_at <= PROOF_HOLDS_S:
-                return True
+                return RecordState.PUBLISHED
             raise
         except BadName:
             answer = Answer(name, "TXT", exists=False)
         # The same answer as the time before, which is nearly always so, was judged then.
         if answer is not seen.answer:
             self._judge(seen, answer, key)
-        if seen.state is not RecordState.PUBLISHED:
-            return False
-        seen.proved_at = self._clock()
-        return True
+        if seen.state is RecordState.PUBLISHED:
+            seen.proved_at = self._clock()
+        return seen.state
 
     def _judge(self, seen: _Seen, answer: Answer, key: SigningKey) -> None:
         state = judge_records(answer.texts(), key.record)

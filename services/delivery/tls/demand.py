@@ -32,7 +32,8 @@ class TlsDemand:
     server_name: which certificate is asked for (SNI), empty for that of the host's name.
     authority, client_certificate: names of secrets, None for the system's and for none. requiretls: the host must offer
     REQUIRETLS, too. trial: names that MTA-STS in testing would have: nothing is refused by them, but it is told.
-    published: what the domain says, and trouble: what was wrong with that; both for reports alone.
+    published: what the domain says, and trouble: what was wrong with that; is_told: whether sessions are told of at
+    all. These three are for reports alone.
     """
 
     level: OutboundTls = OutboundTls.OPPORTUNISTIC
@@ -48,6 +49,7 @@ class TlsDemand:
     trial: tuple[str, ...] = ()
     published: TlsPolicy = NOTHING_PUBLISHED
     trouble: TlsFailure | None = None
+    is_told: bool = True
 
     @property
     def is_authenticated(self) -> bool:

@@ -12,6 +12,8 @@ from shared.dns.names import is_address
 
 # How many names are written into a reason; a certificate may have hundreds.
 _SHOWN = 5
+# RFC 1035 §2.3.4 has 255 at most; what stands in a certificate may be longer, and hold anything.
+_SHOWN_LENGTH = 255
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -32,7 +34,11 @@ def bears(found: Iterable[str], wanted: Iterable[str]) -> bool:
 def told(found: tuple[str, ...]) -> str:
     """Return a certificate's names for people."""
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return (", ".join(found[:_SHOWN]) or "no name") + more
+    return (", ".join(_printable(name[:_SHOWN_LENGTH]) for name in found[:_SHOWN]) or "no name") + more
+
+
+def _printable(name: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in name)
 
 
 def _plain(name: str) -> str:

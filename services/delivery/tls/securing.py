@@ -13,8 +13,9 @@ from services.delivery.tls.combine import of_policy, with_dane, with_sts
 from services.delivery.tls.dane import told, usable
 from services.delivery.tls.demand import Demander, TlsDemand
 from services.delivery.tls.sts import StsPolicies
-from services.delivery.tls.sts_policy import StsMode, StsPolicy
+from services.delivery.tls.sts_policy import StsPolicy
 from shared.dns.answer import TLSA, Answer, BadName, Resolver
+from shared.mta_sts import StsMode
 from shared.policy.destination import DeliveryRules, OutboundTls
 from shared.reply import Reply
 from shared.tls_seen import PolicyType, TlsFailure, TlsPolicy, TlsResult, TlsSeen
@@ -31,13 +32,15 @@ class TlsImpossible(Exception):
     final: what the message is told if no other host does better, where a further try is not allowed (REQUIRETLS).
     """
 
-    def __init__(self, target: Target, failure: TlsFailure, published: TlsPolicy, *, requiretls: bool) -> None:
+    def __init__(
+        self, target: Target, failure: TlsFailure, published: TlsPolicy, *, requiretls: bool, told: bool = True
+    ) -> None:
         super().__init__(failure.reason)
         self.tls_failure = failure
         # RFC 8689 §4.2.1: without TLS with the right server, the message is returned.
         self.final = Reply(550, "5.7.10", f"{target.host}: {failure.reason}") if requiretls else None
         self.seen = None
-        if target.domain:
+        if target.domain and told:
             self.seen = TlsSeen(
                 target.domain, published, failure.result, target.host, "", target.address, failure.reason
             )
@@ -52,7 +55,7 @@ class Securing:
 
     async def demand_for(self, target: Target, rules: DeliveryRules, *, requiretls: bool) -> TlsDemand:
         """Return what a host must show. Raises DnsTemporary, TlsImpossible."""
-        demand = of_policy(target, rules)
+        demand = replace(of_policy(target, rules), is_told=_asks(rules))
         if target.path:
             # A socket of this host, where no network hears; its server may offer TLS or not.
             return demand
@@ -61,7 +64,7 @@ class Securing:
         if rules.dane or rules.tls is OutboundTls.DANE:
             base, records = await self._records(target)
             if records:
-                demand = with_dane(demand, target, base, usable(records), _published(records))
+                demand = with_dane(demand, target, base, usable(records), _published(base, records))
         if rules.tls is OutboundTls.DANE and not demand.tlsa:
             failure = TlsFailure(TlsResult.DANE_REQUIRED, "no usable TLSA record that DNSSEC proves names this host")
             raise TlsImpossible(target, failure, demand.published, requiretls=requiretls)
@@ -139,18 +142,24 @@ class Securing:
             return demand
         if demand.level is OutboundTls.OFF:
             failure = TlsFailure(TlsResult.FAILED, "REQUIRETLS cannot be kept: TLS is off for this hop")
-            raise TlsImpossible(target, failure, demand.published, requiretls=True)
+            raise TlsImpossible(target, failure, demand.published, requiretls=True, told=False)
         # RFC 8689 §4.2.1: a host that only an unproved MX record names must be named by MTA-STS as well.
         if not target.named_securely and sts is None:
             failure = TlsFailure(
                 TlsResult.FAILED,
                 f"REQUIRETLS cannot be kept: neither DNSSEC nor MTA-STS proves the MX of {target.domain}",
             )
-            raise TlsImpossible(target, failure, demand.published, requiretls=True)
+            raise TlsImpossible(target, failure, demand.published, requiretls=True, told=False)
         if not demand.is_authenticated:
             demand = replace(demand, level=OutboundTls.VERIFIED, demander=Demander.REQUIRETLS, names=(target.host,))
         return replace(demand, requiretls=True)
 
 
-def _published(records: list[TLSA]) -> TlsPolicy:
-    return TlsPolicy(PolicyType.TLSA, tuple(told(record) for record in records[:_TOLD_RECORDS]))
+def _asks(rules: DeliveryRules) -> bool:
+    # RFC 8460 §4.4: "no-policy-found" would not be true of a domain whose policy was not looked for.
+    return rules.tls is not OutboundTls.OFF and (rules.dane or rules.mta_sts or rules.tls is OutboundTls.DANE)
+
+
+def _published(base: str, records: list[TLSA]) -> TlsPolicy:
+    # RFC 8460 §1.1: the policy domain of DANE is the TLSA base domain (RFC 7672 §2.2.3).
+    return TlsPolicy(PolicyType.TLSA, tuple(told(record) for record in records[:_TOLD_RECORDS]), domain=base)

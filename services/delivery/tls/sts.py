@@ -16,15 +16,9 @@ from dataclasses import dataclass
 import structlog
 
 from services.delivery.tls.sts_fetch import FetchFailed, PolicyFetcher
-from services.delivery.tls.sts_policy import (
-    PolicyInvalid,
-    StsPolicy,
-    announced_id,
-    decode_policy,
-    encode_policy,
-    parse_policy_file,
-)
+from services.delivery.tls.sts_policy import StsPolicy, decode_policy, encode_policy, parse_policy_file
 from shared.dns.answer import BadName, DnsTemporary, Resolver
+from shared.mta_sts import PolicyInvalid, announced_id
 from shared.state.port import State, StateUnavailable
 from shared.tls_seen import TlsFailure, TlsResult
 

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.delivery.greylisting import names_greylisting
 from services.delivery.outcome import Attempt, Outcome, Status
 from shared.reply import Reply
 
@@ -37,7 +38,6 @@ FINE = Manner(Went.FINE)
 _LOAD = frozenset({"4.3.2", "4.4.5", "4.7.28", "4.7.650", "4.7.651", "4.7.652"})
 # What is about the mailbox, its domain or the message itself, whatever words stand beside it.
 _NOT_US = frozenset({"4.2.0", "4.2.1", "4.2.2", "4.1.1", "4.1.8", "4.4.1", "4.4.2", "4.4.3", "4.4.4"})
-_GREYLISTED = re.compile(r"gr[ea]y[ -]?list|postgrey|first time|new (?:sender|triplet)", re.IGNORECASE)
 _SLOWER = re.compile(
     r"too (?:many|much|fast)|rate[ -]?limit|limit (?:exceeded|reached)|exceeded .{0,40}(?:limit|rate|quota)|throttl"
     r"|unusual (?:rate|amount|traffic)|(?:sending|connection|message) rate|back ?off|slow down|overload|high load"
@@ -68,7 +68,7 @@ def manner_of_connecting(reply: Reply | None, reason: str) -> Manner:
 
 def asks_for_less(reply: Reply) -> bool:
     """Whether a reply is about how much we send, or how much the hop can do, and not about one message."""
-    if not reply.temporary or _GREYLISTED.search(reply.text):
+    if not reply.temporary or names_greylisting(reply.text):
         return False
     if reply.code == 421 or reply.enhanced in _LOAD:
         return True

@@ -8,10 +8,10 @@ On failure: `Busy`. While the shared state is away, this process counts alone (s
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from services.delivery.traffic.busy import Busy
-from shared.state.port import Place, State
+from services.delivery.traffic.busy import Busy, busy_by
+from shared.state.port import Ask, Place, State
 
 # A QUIT is answered within this, mostly; a session that was told to end is waited for no longer.
 _ENDING_S = 0.5
@@ -35,7 +35,7 @@ class Seats:
 
     async def take(self, limit: int) -> None:
         """Take one. limit: how many there are, over all processes. Raises Busy."""
-        if await self._state.enter([Place(self._key, limit)]) is None:
+        if await self._has_entered(limit):
             self.taken += 1
             return
         if len(self._waiting) >= self._ending and not any(make_room() for make_room in self._room_makers):
@@ -54,6 +54,21 @@ class Seats:
             if isinstance(error, TimeoutError):
                 raise Busy("waiting for a free connection to the hop") from None
             raise
+
+    async def count(self, asks: Sequence[Ask]) -> None:
+        """Count a message that is about to go. Raises Busy."""
+        if asks and (refused := await self._state.take(asks)) is not None:
+            raise busy_by(refused.rate)
+
+    async def _has_entered(self, limit: int) -> bool:
+        while await self._state.enter([Place(self._key, limit)]) is not None:
+            # A connection that has ended a moment ago is counted until the state has heard of it.
+            if not self._giving_back:
+                return False
+            heard, _ = await asyncio.wait(self._giving_back, timeout=_ENDING_S, return_when=asyncio.FIRST_COMPLETED)
+            if not heard:
+                return False
+        return True
 
     def give_back(self) -> None:
         """Give one back, to who waits for it here first."""

@@ -9,7 +9,7 @@ from shared.policy import Policy
 from shared.policy.destination import OutboundTls
 from shared.routes import keeps_requiretls, parse_route
 
-# RFC 8689 §8: 5.7.30 is "REQUIRETLS support required".
+# RFC 8689 §7: 5.7.30 is "REQUIRETLS support required".
 _NOT_KEPT = refuse(RefusalReason.REQUIRETLS_NOT_KEPT, 550, "5.7.30", "REQUIRETLS cannot be kept on the way there")
 
 

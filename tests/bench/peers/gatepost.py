@@ -8,14 +8,13 @@ On failure: ChildFailed; NotProved when a check is missing.
 
 import re
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
 from tests.bench.lab.child import Child
-from tests.bench.lab.packages import versions
+from tests.bench.lab.packages import gatepost_versions
 from tests.bench.peer import Lab, NotProved, Roles
 from tests.bench.procfs import Command, commands
 
@@ -102,10 +101,7 @@ class Gatepost:
 
     def versions(self) -> Mapping[str, str]:
         """Name the commit of this checkout and the broker."""
-        argv = ["git", "-C", str(_ROOT), "describe", "--always", "--dirty"]
-        commit = subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
-        python = ".".join(str(part) for part in sys.version_info[:3])
-        return {"gatepost": commit or "unknown", "python": python, **versions("rabbitmq-server")}
+        return gatepost_versions()
 
     def _fill(self, template: Path, target: Path) -> None:
         target.write_text(Template(template.read_text("utf-8")).substitute(self._values), "utf-8")

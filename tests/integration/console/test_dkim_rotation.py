@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from services.console.actions import dkim
 from services.console.actions.desk import ActionError, Desk, open_desk
-from services.console.actions.dkim import Listed
+from services.console.actions.dkim_book import Listed
 from services.console.identity.rights import on_this_host
 from services.console.settings import load_console_settings
 from services.console.tables import dkim_keys

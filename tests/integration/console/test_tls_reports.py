@@ -205,6 +205,16 @@ async def test_a_domain_that_asks_for_nothing_gets_nothing(world: World, rabbit:
     assert (await count(world.database, tls_seen), await waiting(rabbit, Queue.DELIVERY)) == (0, 0)
 
 
+@pytest.mark.parametrize(("rules", "posted"), [(ON, 1), (TlsReportRules(), 0), (None, 0)])
+async def test_a_round_sends_what_is_due_where_the_policy_has_reports_on(
+    rules: TlsReportRules | None, posted: int, world: World
+) -> None:
+    world.dns.add("_smtp._tls.bank.test", "TXT", f"v=TLSRPTv1; rua={world.url()}")
+    await world.gathered(row())
+    await TlsReports(world.desk, world.resolver, world.poster(), lambda: rules, lambda: world.now)._round()
+    assert len(world.web.got) == posted
+
+
 async def test_what_nobody_takes_is_tried_again_after_growing_pauses_and_given_up(world: World) -> None:
     world.dns.add("_smtp._tls.bank.test", "TXT", f"v=TLSRPTv1; rua={world.url()}")
     world.web.status = 503

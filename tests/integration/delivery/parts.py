@@ -139,17 +139,25 @@ class InForce:
 
 
 class Stage:
-    """The stage from queue to hop. policy: a TOML document."""
+    """The stage from queue to hop. policy: a TOML document. secrets: where they lie, if not in the folder itself."""
 
-    def __init__(self, policy: str, folder: Path, *, zone_files: tuple[Path, ...] = (), mx_port: int = 25) -> None:
+    def __init__(
+        self,
+        policy: str,
+        folder: Path,
+        *,
+        zone_files: tuple[Path, ...] = (),
+        mx_port: int = 25,
+        secrets: Path | None = None,
+    ) -> None:
         self.publisher = FakePublisher()
         self.events = FakeEvents()
         self.resolver = CachingResolver([], zone_files)
         exchangers = Exchangers(self.resolver, OUR_NAME, allow_private=True, port=mx_port)
-        state = MemoryState()
+        self.state = state = MemoryState()
         self.sts = StsPolicies(self.resolver, state, PolicyFetcher(self.resolver, exchangers.may_connect))
         self.seen: list[TlsSeen] = []
-        self.secrets = Secrets(folder)
+        self.secrets = Secrets(secrets or folder)
         opener = Opener(Securing(self.resolver, self.sts), self.secrets, self.seen.append)
         self.keys = Keys()
         self.courier = Courier(

@@ -179,18 +179,18 @@ class Line:
         entry = encode_policy(PolicyEntry(self._version, "test", "test", time.time(), policy))
         await self._publishers["console"].publish(Exchange.POLICY.value, Key.POLICY.value, entry)
 
-    async def send(self, *recipients: str, message: bytes = MESSAGE, **changes: object) -> str:
+    async def send(self, *recipients: str, message: bytes = MESSAGE, key: Key = Key.DELIVERY, **changes: object) -> str:
         """Hand a message over as content does; return its id. changes: of its envelope."""
         envelope = envelope_for(*recipients, size_bytes=len(message), **changes)
-        await self.hand_over(envelope, message)
+        await self.hand_over(envelope, message, key)
         return envelope.id
 
-    async def hand_over(self, envelope: Envelope, message: bytes) -> None:
-        """Publish a message."""
+    async def hand_over(self, envelope: Envelope, message: bytes, key: Key = Key.DELIVERY) -> None:
+        """Publish a message. key: that of what has waited, else of what is new."""
         headers = mail_headers(envelope)
         await self._publishers["content"].publish(
             Exchange.DELIVERY.value,
-            Key.DELIVERY.value,
+            key.value,
             message,
             headers=headers,
             message_type=MAIL_TYPE,

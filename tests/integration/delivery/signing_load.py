@@ -44,7 +44,7 @@ class Load:
     async def run(self) -> None:
         """Sign until `end`."""
         while not self._over:
-            message = await self._signer.sign(envelope(), MESSAGE)
+            message = (await self._signer.sign(envelope(), MESSAGE)).message
             selectors = [found.decode() for found in re.findall(rb"\ts=([^;]+);", message)]
             if len(selectors) != 2 or not set(selectors) <= self.in_dns:
                 self.wrong.append(f"{selectors} while DNS had {sorted(self.in_dns)}")
@@ -56,7 +56,7 @@ class Load:
 
     async def signs_now(self) -> bool:
         """Whether mail is signed at all."""
-        return await self._signer.sign(envelope(), MESSAGE) != MESSAGE
+        return (await self._signer.sign(envelope(), MESSAGE)).message != MESSAGE
 
     async def signed_by(self, *selectors: str, more: int = 50) -> None:
         """Wait until these have signed so many more."""

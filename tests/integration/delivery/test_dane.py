@@ -145,6 +145,17 @@ async def test_a_certificate_that_a_record_names_is_the_right_one(domain: str, w
         assert hop.mails[0].tls
 
 
+@pytest.mark.parametrize(("domain", "base"), [("ee", "mx.ee"), ("aliased", "mx.ee"), ("half", "outward")])
+async def test_the_policy_of_a_report_is_that_of_the_name_at_which_the_records_stand(
+    domain: str, base: str, way: Way
+) -> None:
+    async with NextHop(tls=True, certificate=_shown(way.folder, LEAF)) as hop:
+        session = await way.open(f"{domain}.{ZONE}", hop)
+        assert session.seen is not None
+        assert session.seen.policy.domain == f"{base}.{ZONE}"
+        session.wire.abort("done")
+
+
 @pytest.mark.parametrize("domain", ["ee-other", "weak-digest", "ta"])
 async def test_a_certificate_that_no_record_names_gets_nothing(domain: str, way: Way) -> None:
     async with NextHop(tls=True, certificate=_shown(way.folder, LEAF)) as hop:

@@ -1,27 +1,24 @@
 """What we sign holds with OpenDKIM and with Rspamd, and keys are changed under load without a signature that does not."""
 
 import asyncio
-import http.client
-import json
 import re
-import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from infra.local import rspamd as local
 from services.delivery.outgoing.keyring import Keys
 from services.delivery.outgoing.signer import Signer
 from shared.dkim_keys import DkimKey, KeyAlgorithm, KeyBook, KeyState
 from shared.dns.resolver import CachingResolver
 from tests.dnsserver import DnsServer
 from tests.integration.delivery.signing_load import Load, envelope, zone
-from tests.rspamd import Rspamd
+from tests.integration.delivery.verifiers import opendkim, scan, verifying_rspamd
 from tests.unit.services.delivery.outgoing.keys import key_of, record
 
 KEYS = (key_of("gp2026a-rsa", KeyAlgorithm.RSA), key_of("gp2026a-ed"))
+RECORDS = {key.name: record(key) for key in KEYS}
 HEADER = (
     b"Received: from a.example\r\n\tby b.example; Mon, 24 Nov 2026 10:00:00 +0000\r\n"
     b"From: Joe <joe@example.org>\r\nTo: Amy <amy@example.net>,\r\n Bob <bob@example.net>\r\n"
@@ -52,55 +49,23 @@ async def resolver(dns: DnsServer) -> AsyncIterator[CachingResolver]:
 async def signed(resolver: CachingResolver, body: bytes) -> bytes:
     keys = Keys()
     keys.take(KeyBook(1, KEYS))
-    return await Signer(keys, resolver).sign(envelope(), HEADER + body)
-
-
-def opendkim(folder: Path, message: bytes) -> str:
-    """Return what OpenDKIM would write into Authentication-Results."""
-    (folder / "keys").write_text("".join(f"{key.name} {record(key)}\n" for key in KEYS))
-    (folder / "opendkim.conf").write_text(f"Mode v\nSyslog no\nTestPublicKeys {folder}/keys\n")
-    (folder / "mail").write_bytes(message)
-    command = ["/usr/sbin/opendkim", "-vvv", "-x", str(folder / "opendkim.conf"), "-t", str(folder / "mail")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-    return done.stdout
+    return (await Signer(keys, resolver).sign(envelope(), HEADER + body)).message
 
 
 @pytest.mark.parametrize("body", BODIES)
 async def test_opendkim_verifies_both_signatures(tmp_path: Path, resolver: CachingResolver, body: str) -> None:
     message = await signed(resolver, BODIES[body])
-    said = await asyncio.to_thread(opendkim, tmp_path, message)
+    said = await asyncio.to_thread(opendkim, tmp_path, message, RECORDS)
     assert re.search(r"dkim=pass \(2048-bit key\) [^;]*header\.a=rsa-sha256 header\.s=gp2026a-rsa", said), said
     assert re.search(r"dkim=pass [^;]*header\.a=ed25519-sha256 header\.s=gp2026a-ed", said), said
-    changed = await asyncio.to_thread(opendkim, tmp_path, message.replace(b"Joe <", b"Eve <"))
+    changed = await asyncio.to_thread(opendkim, tmp_path, message.replace(b"Joe <", b"Eve <"), RECORDS)
     assert "dkim=pass" not in changed
-
-
-def scan(engine: Rspamd, message: bytes) -> dict[str, list[str]]:
-    """Return Rspamd's symbols with their options."""
-    link = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=20)
-    try:
-        link.request("POST", "/checkv2", message, {"IP": "192.0.2.1", "From": "joe@example.org"})
-        symbols = json.loads(link.getresponse().read())["symbols"]
-    finally:
-        link.close()
-    return {name: symbol.get("options", []) for name, symbol in symbols.items()}
 
 
 async def test_rspamd_verifies_both_signatures(
     tmp_path_factory: pytest.TempPathFactory, dns: DnsServer, resolver: CachingResolver
 ) -> None:
-    rules = Path(local.__file__).parents[1] / "rspamd"
-    options = (rules / "override.d/options.inc").read_text()
-    engine = Rspamd(
-        tmp_path_factory.mktemp("rspamd"),
-        nameserver=dns.address,
-        rules={
-            "off.conf": (rules / "off.conf").read_text().replace("\ndkim { enabled = false; }", ""),
-            # Compiling the long list of top-level domains would take seconds, and verifying does not need it.
-            "override.d/options.inc": f'{options}\nurl_tld = "$LOCAL_CONFDIR/local.d/top_level_domains";\n',
-            "local.d/top_level_domains": "org\nnet\n",
-        },
-    )
+    engine = verifying_rspamd(tmp_path_factory.mktemp("rspamd"), dns.address)
     try:
         await asyncio.to_thread(engine.start)
         for body in BODIES.values():

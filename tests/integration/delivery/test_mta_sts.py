@@ -16,8 +16,8 @@ from services.delivery.tls.demand import TlsDemand
 from services.delivery.tls.securing import Securing, TlsImpossible
 from services.delivery.tls.sts import REFRESH_S, RETRY_S, StsPolicies
 from services.delivery.tls.sts_fetch import SIZE_LIMIT_BYTES, PolicyFetcher
-from services.delivery.tls.sts_policy import StsMode
 from shared.dns.resolver import CachingResolver
+from shared.mta_sts import StsMode
 from shared.policy.destination import DeliveryRules
 from shared.state.memory import MemoryState
 from shared.state.port import StateUnavailable

@@ -7,10 +7,10 @@ from email.message import Message
 import pytest
 
 from shared.broker.topology import Exchange
-from shared.envelope import Notify, Recipient
+from shared.envelope import Notify, Recipient, Ret
 from shared.event import EventKind
 from tests.integration.delivery.conftest import MakeStage
-from tests.integration.delivery.parts import Stage, envelope_for, route_policy
+from tests.integration.delivery.parts import MESSAGE, Stage, envelope_for, route_policy
 from tests.nexthop import DISCONNECT, EXTENSIONS, NextHop
 
 RETRY = """
@@ -133,3 +133,41 @@ async def test_a_sender_hears_once_of_mail_that_waits_for_a_dead_hop_without_an_
         await one.take(waiting)
         assert len(_notices(one)) == 1
         assert hop.connections == 1
+
+
+@pytest.mark.parametrize(
+    "takes_less",
+    [{"extensions": (*EXTENSIONS, "SIZE 4000")}, {"script": {"message": ["552 5.3.4 too large", "250 ok"]}}],
+    ids=["said before", "said after the message"],
+)
+async def test_a_notice_too_large_for_its_hop_goes_again_with_the_header_alone(
+    takes_less: dict[str, object], stage: MakeStage
+) -> None:
+    async with NextHop({"rcpt": ["550 5.1.1 no"]}) as refuses, NextHop(**takes_less) as senders:  # type: ignore[arg-type]
+        own = route_policy(f"smtp://127.0.0.1:{senders.port}", "client.example")
+        one = stage(route_policy(f"smtp://127.0.0.1:{refuses.port}") + own)
+        await one.take(envelope_for(ret=Ret.FULL), MESSAGE + b"z" * 5000 + b"\r\n")
+        (notice,) = one.publisher.to(Exchange.DELIVERY)
+        await one.take(notice.envelope, notice.body)
+        shorter = one.publisher.to(Exchange.DELIVERY)[1]
+        assert (shorter.message_id, shorter.envelope.retry.attempts) == (notice.message_id, 1)
+        assert len(one.events.of(EventKind.RETRY)) == 1
+        await one.take(shorter.envelope, shorter.body)
+        assert senders.mails[-1].message == shorter.body
+        assert [part.get_content_type() for part in message_from_bytes(shorter.body).get_payload()] == [  # type: ignore[union-attr]
+            "text/plain",
+            "message/delivery-status",
+            "text/rfc822-headers",
+        ]
+        assert not one.publisher.to(Exchange.QUARANTINE)
+
+
+async def test_a_notice_that_is_too_large_with_the_header_alone_is_kept_in_quarantine(stage: MakeStage) -> None:
+    async with NextHop({"rcpt": ["550 5.1.1 no", "552 5.3.4 too large"]}) as hop:
+        route = f"smtp://127.0.0.1:{hop.port}"
+        one = stage(route_policy(route) + route_policy(route, "client.example"))
+        await one.take(envelope_for(ret=Ret.HEADERS))
+        (notice,) = one.publisher.to(Exchange.DELIVERY)
+        await one.take(notice.envelope, notice.body)
+        assert len(one.publisher.to(Exchange.DELIVERY)) == 1
+        assert [kept.message_id for kept in one.publisher.to(Exchange.QUARANTINE)] == [notice.message_id]

@@ -114,3 +114,13 @@ async def test_one_host_that_may_do_better_later_keeps_requiretls_waiting(
             await one.take(envelope_for("b@x.test", requiretls=True))
             assert _statuses(one) == ["deferred"]
             assert not second.mails
+
+
+@pytest.mark.parametrize("more", ['tls = "off"\n', "dane = false\nmta_sts = false\n"])
+async def test_nothing_is_told_of_a_domain_whose_own_policy_is_not_looked_for(
+    more: str, stage: MakeStage, kinds: Papers, tmp_path: Path
+) -> None:
+    async with NextHop(tls=True, certificate=kinds.of("good")) as hop:
+        one = _by_mx(stage, tmp_path, hop.port, more)
+        await one.take(envelope_for("b@x.test"))
+        assert (_statuses(one), one.seen) == (["delivered"], [])

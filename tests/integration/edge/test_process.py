@@ -153,6 +153,19 @@ async def test_settings_that_are_wrong_end_it_with_a_word(tmp_path: Path) -> Non
     assert b"wrong: unknown key" in words
 
 
+async def test_a_rewriting_secret_that_could_be_guessed_ends_it_with_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(
+        'hostname = "mx.test"\nrewriting_secrets = ["a secret of sixteen", "short"]\nallow_root_on_loopback = true\n'
+        '[broker]\nuser = "edge"\npassword = "x"\n[health]\nport = 0\n[listeners.mx]\nport = 0\n'
+    )
+    path.chmod(0o600)
+    started = await start(path, asyncio.subprocess.PIPE)
+    _, words = await started.communicate()
+    assert started.returncode == 1
+    assert b"rewriting_secrets: number 2 has fewer than 16 octets" in words
+
+
 async def test_20_messages_of_25_mb_at_once_stay_under_400_mb(
     rabbit: Rabbit, certificate: Path, tmp_path: Path
 ) -> None:

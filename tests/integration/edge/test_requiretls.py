@@ -73,6 +73,13 @@ async def test_a_recipient_whose_route_cannot_keep_it_is_refused(requiring: Gate
         assert (await client.say("RCPT TO:<whoever@any.test>")).startswith("250")
 
 
+async def test_a_notice_is_taken_whatever_its_way_on(requiring: Gate) -> None:
+    async with requiring.client() as client:
+        await secure(client)
+        await client.say("MAIL FROM:<> REQUIRETLS")
+        assert (await client.say("RCPT TO:<whoever@any.test>")).startswith("250")
+
+
 async def test_dsn_parameters_go_with_a_login(edge: Gate) -> None:
     async with edge.client("submissions", tls=True) as client:
         assert "250-DSN" in await client.hello()

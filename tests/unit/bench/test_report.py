@@ -2,14 +2,15 @@
 
 import pytest
 
-from tests.bench.report import BEGIN, END, Case, Facts, Run, place, render
+from tests.bench.report import BEGIN, END, Case, Facts, Run, count_words, place, render
 
 _CASE = Case(4000, kept=True)
+_FIRST, _LAST = BEGIN.format(name="bench"), END.format(name="bench")
 _FACTS = Facts(
     date="2026-01-02 03:04 UTC",
     machine="2 × Some CPU",
     versions={"postfix": "3.7"},
-    rounds=3,
+    load="3 alternating rounds",
     audits={"bare": "no checks"},
 )
 
@@ -47,18 +48,29 @@ def test_one_peer_alone_has_no_ratios() -> None:
 
 def test_the_facts_name_date_machine_versions_and_other_load() -> None:
     words = _rendered()
-    for fact in ("2026-01-02 03:04 UTC", "2 × Some CPU", "postfix 3.7", "25%", "no checks"):
+    for fact in ("2026-01-02 03:04 UTC", "2 × Some CPU", "postfix 3.7", "25%", "no checks", "3 alternating rounds"):
         assert fact in words
 
 
+def test_a_column_is_named_by_size_and_way_of_sending() -> None:
+    assert Case(50000, kept=False).title == "50 kB, a connection each"
+    assert Case(50000, kept=True).title == "50 kB, kept connections"
+    assert Case(50000).title == "50 kB"
+
+
+def test_messages_are_counted_by_size() -> None:
+    assert count_words({4000: 20, 50000: 10}) == "20 messages of 4 kB and 10 messages of 50 kB"
+
+
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
-    document = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    once = place(document, "new")
-    assert once == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
-    assert place(once, "new") == once
+    others = f"{BEGIN.format(name='other')}\nkept\n{END.format(name='other')}\n"
+    document = f"before\n{others}{_FIRST}\nold\n{_LAST}\nafter\n"
+    once = place(document, "new", "bench")
+    assert once == f"before\n{others}{_FIRST}\n\nnew\n\n{_LAST}\nafter\n"
+    assert place(once, "new", "bench") == once
 
 
-@pytest.mark.parametrize("document", ["", BEGIN, END, f"{END} {BEGIN}"])
+@pytest.mark.parametrize("document", ["", _FIRST, _LAST, f"{_LAST} {_FIRST}"])
 def test_a_document_without_both_markers_is_refused(document: str) -> None:
     with pytest.raises(ValueError, match="lacks"):
-        place(document, "new")
+        place(document, "new", "bench")

@@ -1,7 +1,10 @@
 """Rules of the words for what is wrong: each key with its path, on one line."""
 
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Literal
+
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.explain import explain
 
@@ -37,3 +40,26 @@ def test_all_that_is_wrong_stands_on_one_line() -> None:
 
 def test_what_has_no_key_is_the_document() -> None:
     assert explained(5).startswith("document: ")
+
+
+class Choice(BaseModel):
+    value: Literal["all"] | Annotated[list[Annotated[int, Field(le=3)]], AfterValidator(sorted)]
+    address: IPv4Address | IPv6Address | None = None
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"value": [1, 4]}, "value.1: Input should be less than or equal to 3"),
+        ({"value": 5}, "value: Input should be 'all'"),
+        ({"value": "some"}, "value: Input should be 'all'"),
+        (
+            {"value": "all", "address": "x"},
+            "address: Input is not a valid IPv4 address or Input is not a valid IPv6 address",
+        ),
+    ],
+)
+def test_a_value_that_may_be_of_several_kinds_is_named_by_its_key_alone(document: object, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Choice.model_validate(document)
+    assert explain(caught.value) == said

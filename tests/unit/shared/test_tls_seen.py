@@ -24,7 +24,8 @@ def test_facts_are_read_back_as_they_were() -> None:
 def test_the_words_are_those_of_the_standard() -> None:
     facts = seen_facts(SEEN)
     assert facts["result"] == "certificate-expired"
-    assert facts["policy"] == {"kind": "sts", "strings": ["version: STSv1", "mode: enforce"], "mx": ["*.hop.test"]}
+    strings = ["version: STSv1", "mode: enforce"]
+    assert facts["policy"] == {"kind": "sts", "strings": strings, "mx": ["*.hop.test"], "domain": ""}
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"domain": "x", "policy": {}, "result": "fine"}'])

@@ -6,11 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.console.story.delivery import PASSED, UNSIGNED
 from services.console.story.reasons import REFUSALS, WITHHELD
 from services.console.story.tell import in_short, tell
 from services.console.story.told import Told, moment, size, span
+from services.delivery.outgoing.signing import Passed, Unsigned
 from services.delivery.plan import Withheld
 from services.edge.decide.refusal import RefusalReason
+from shared.dkim_keys import RecordState
 from shared.event import EventKind
 
 DEMO = "demo@gatepost.test"
@@ -115,6 +118,42 @@ RULES: list[tuple[str, Told, list[str]]] = [
         ["smtp://one:25 at 192.0.2.9", "TLSv1.2", "it took it: 250 ok", "it refused it: 550 no such user"],
     ),
     (
+        "an attempt with a signature names its domain, selectors and algorithms, and the keys that were passed over",
+        told(
+            "attempt", hop="mx:x.test",
+            dkim={
+                "domain": "gatepost.test",
+                "by": [{"selector": "b-rsa", "algorithm": "rsa"}, {"selector": "a-ed", "algorithm": "ed25519"}],
+                "passed": [{"selector": "b-ed", "why": "absent"}],
+            },
+        ),
+        [
+            "Signed with DKIM for gatepost.test by b-rsa (rsa) and a-ed (ed25519).",
+            "Not by b-ed: DNS does not have its record yet.",
+        ],
+    ),
+    (
+        "an attempt without a signature says why there is none",
+        told(
+            "attempt", hop="mx:x.test",
+            dkim={"domain": "gatepost.test", "unsigned": "unpublished", "passed": [{"selector": "a", "why": "other-key"}]},
+        ),
+        [
+            "Not signed with DKIM: DNS does not have the records of the keys for gatepost.test (gatepost dkim check).",
+            "Not by a: DNS has another key at its name",
+        ],
+    ),
+    (
+        "a domain without keys is told with the command that makes them",
+        told("attempt", hop="mx:x.test", dkim={"unsigned": "no-keys"}),
+        ["Not signed with DKIM: there are no keys that sign for its domain (gatepost dkim add)."],
+    ),
+    (
+        "a reason that this version does not know is told as it is",
+        told("attempt", hop="mx:x.test", dkim={"domain": "x", "unsigned": "{later}", "passed": [{"why": "late"}]}),
+        ["Not signed with DKIM: {later}.", "Not by (unknown): late."],
+    ),
+    (
         "an expansion names who stands for whom, by which rule, and the new sender",
         told("expanded", recipients=[{"from": DEMO, "to": ["b@else.test"], "by": "alias"}], sender="SRS0=x@gatepost.test"),
         [f"{DEMO}: to b@else.test, by alias", "SRS0=x@gatepost.test"],
@@ -172,6 +211,15 @@ RULES: list[tuple[str, Told, list[str]]] = [
 def test_rule(event: Told, parts: list[str]) -> None:
     text = text_of(event)
     assert [part for part in parts if part not in text] == []
+
+
+def test_every_reason_for_no_signature_and_for_passing_a_key_over_has_words() -> None:
+    assert UNSIGNED.keys() == set(Unsigned)
+    assert PASSED.keys() == set(Passed) | set(RecordState) - {RecordState.PUBLISHED}
+
+
+def test_mail_that_is_not_ours_to_sign_is_told_without_a_word_of_signatures() -> None:
+    assert "DKIM" not in text_of(told("attempt", hop="mx:x.test"))
 
 
 @pytest.mark.parametrize("kind", list(EventKind))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.delivery.classify import BounceClass, FailureClass, bounce_class, failure_class
+from services.delivery.classify import BounceClass, FailureClass, bounce_class, failure_class, is_too_large
 from services.delivery.outcome import Attempt, Outcome, Status, outcome_of
 from shared.envelope import Recipient
 from shared.reply import Reply
@@ -198,3 +198,18 @@ def test_a_long_hostile_text_is_looked_at_quickly() -> None:
     for text in ("user " * 100_000, "exceeds the " * 100_000, "a" * 1_000_000, "storage over " * 100_000):
         outcome = outcome_of(TO, Reply(550, "", text))
         assert bounce_class(outcome) in BounceClass
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (Reply(552, "5.3.4", "Message of 9 octets, the next hop takes 8"), True),
+        (Reply(550, "5.2.3", "RESOLVER.RST.RecipSizeLimit"), True),
+        (Reply(552, "", "too much mail data"), True),
+        (Reply(552, "5.2.2", "over quota"), False),
+        (Reply(550, "5.1.1", "no such user"), False),
+        (Reply(452, "4.3.4", "too large for now"), False),
+    ],
+)
+def test_a_size_that_is_refused_is_known(reply: Reply, *, expected: bool) -> None:
+    assert is_too_large(outcome_of(TO, reply)) is expected

@@ -281,3 +281,14 @@ def test_every_word_of_a_long_reply_reaches_the_person_in_lines_of_a_bearable_le
 )
 def test_the_subject_is_read_whatever_it_is(header: bytes, subject: str) -> None:
     assert subject_of(header) == subject
+
+
+def test_a_report_on_mail_with_requiretls_asks_for_it_and_any_other_does_not() -> None:
+    assert _write(envelope_of(requiretls=True))[0].requiretls
+    assert not _write(envelope_of())[0].requiretls
+
+
+@pytest.mark.parametrize(("field", "told"), [(b"", None), (b"TLS-Required: No\r\n", "No")])
+def test_a_report_waives_tls_where_the_message_did(field: bytes, told: str | None) -> None:
+    _, dsn = _write(envelope_of(), field + MESSAGE)
+    assert message_from_bytes(dsn)["TLS-Required"] == told

@@ -96,6 +96,14 @@ def test_the_policy_may_name_the_domain_of_such_senders() -> None:
     assert parse_address(sender).domain == "signs.test"
 
 
+@pytest.mark.parametrize(("bounces_s", "to"), [(86_400, "SRS0="), (864_000, "jo@away.test")])
+def test_bounces_find_back_for_as_long_as_the_policy_says(bounces_s: int, to: str) -> None:
+    made = srs.forward(Address("jo", "away.test"), "ours.test", KEYS, NOW - 5 * 86_400)
+    policy = parse_policy(f"forwarding.bounces_s = {bounces_s}\n" + TEXT)
+    (recipient,) = copies(expand(mail(str(made), sender=""), policy, KEYS, NOW))[""]
+    assert recipient.startswith(to)
+
+
 def test_a_bounce_finds_back_though_it_was_long_under_way() -> None:
     made = srs.forward(Address("jo", "away.test"), "ours.test", KEYS, NOW - 60 - BOUNCES)
     expansion = expand(mail(str(made), sender=""), POLICY, KEYS, NOW + 5 * 86_400)

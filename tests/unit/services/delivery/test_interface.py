@@ -6,10 +6,11 @@ from collections import Counter
 import pytest
 
 from services.delivery.client.terms import Source
-from services.delivery.interface import Sources, sources_for, warm_asks, warm_cap
+from services.delivery.interface import Sources, sources_for, warm_ask, warm_asks, warm_cap
 from shared.policy import Policy, parse_policy
 from shared.policy.table import PolicyError, Rate
 from shared.routes import parse_route
+from shared.state.port import Ask
 
 _POLICY = """
 [destinations."big.test"]
@@ -119,14 +120,16 @@ def test_of_a_pool_only_this_hosts_addresses_are_used() -> None:
 def test_an_address_is_warmed_up_day_by_day(day: str, expected: int | None) -> None:
     today = dt.date.fromisoformat(day)
     assert warm_cap(_policy().interfaces["pool"], today) == expected
-    sources = _sources("", route="smtp://relay.test:25", here=("192.0.2.10", "2001:db8::10"))
-    asks = warm_asks(sources, "smtp://relay.test:25", today)
-    if expected is None:
-        assert asks == ()
-    else:
-        keys = ("warm:192.0.2.10:smtp://relay.test:25", "warm:2001:db8::10:smtp://relay.test:25")
-        assert tuple(ask.key for ask in asks) == keys
-        assert {ask.rate for ask in asks} == {Rate(expected, 86_400)}
+    hop = "smtp://relay.test:25"
+    asks = warm_asks(_sources("", route=hop, here=("192.0.2.10",)), hop, today)
+    assert asks == (() if expected is None else (Ask(f"warm:192.0.2.10:{hop}", Rate(expected, 86_400)),))
+
+
+def test_of_two_ip_versions_the_one_that_is_used_is_counted() -> None:
+    hop, today = "smtp://relay.test:25", dt.date(2026, 1, 10)
+    sources = _sources("", route=hop, here=("192.0.2.10", "2001:db8::10"))
+    assert warm_asks(sources, hop, today) == ()
+    assert warm_ask(sources, "2001:db8::10", hop, today) == (Ask(f"warm:2001:db8::10:{hop}", Rate(50, 86_400)),)
 
 
 def test_without_a_schedule_nothing_is_counted() -> None:

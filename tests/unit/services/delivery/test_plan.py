@@ -212,3 +212,22 @@ def test_an_alias_of_several_is_told_where_success_is(
     assert (notice is not None) is told
     if notice is not None:
         assert (notice.action, notice.outcomes[0].recipient) == (Action.EXPANDED, alias)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reply", "shorter"),
+    [
+        ({"proved": Proof.GATEWAY, "sender": ""}, Reply(552, "5.3.4", "too large"), True),
+        ({"proved": Proof.GATEWAY, "sender": ""}, NO, False),
+        # Somebody else's notice is not ours to cut.
+        ({"proved": Proof.SPF, "sender": ""}, Reply(552, "5.3.4", "too large"), False),
+        ({"proved": Proof.LOGIN}, Reply(552, "5.3.4", "too large"), False),
+    ],
+)
+def test_a_notice_of_ours_that_is_too_large_is_to_be_shorter(
+    changes: dict[str, object], reply: Reply, *, shorter: bool
+) -> None:
+    plan = _plan(envelope_of(**changes), reply)
+    assert (plan.shorter is not None) is shorter
+    # What cannot be made shorter is kept, as before.
+    assert bool(plan.quarantined) is (not envelope_of(**changes).sender)

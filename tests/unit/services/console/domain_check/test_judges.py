@@ -195,7 +195,7 @@ def test_the_record_of_the_organization_holds_for_its_subdomains(tmp_path: Path)
     assert "that of a.test holds" in the_only(judge_dmarc("mail.a.test", lookup)).text
 
 
-STS = "version: STSv1\nmode: enforce\nmx: mx.example\nmax_age: 2592000\n"
+STS = b"version: STSv1\nmode: enforce\nmx: mx.example\nmax_age: 2592000\n"
 STS_RECORD = "v=STSv1; id=20260101"
 
 
@@ -203,24 +203,31 @@ STS_RECORD = "v=STSv1; id=20260101"
     ("record", "fetched", "level", "words"),
     [
         (STS_RECORD, FetchedPolicy(STS), OK, "mode enforce"),
-        (STS_RECORD, FetchedPolicy(STS.replace("\n", "\r\n").replace("mx.example", "*.example")), OK, "mode enforce"),
-        ("", None, OK, "does not use it"),
-        (STS_RECORD, FetchedPolicy(STS.replace("mx.example", "old.example")), WRONG, "do not deliver"),
         (
             STS_RECORD,
-            FetchedPolicy(STS.replace("mx.example", "*.mx.example")),
+            FetchedPolicy(STS.replace(b"\n", b"\r\n").replace(b"mx.example", b"*.example")),
+            OK,
+            "mode enforce",
+        ),
+        ("", None, OK, "does not use it"),
+        (STS_RECORD, FetchedPolicy(STS.replace(b"mx.example", b"old.example")), WRONG, "do not deliver"),
+        (
+            STS_RECORD,
+            FetchedPolicy(STS.replace(b"mx.example", b"*.mx.example")),
             WRONG,
             "does not name the MX mx.example",
         ),
-        (STS_RECORD, FetchedPolicy(STS.replace("enforce", "testing").replace("mx.e", "old.e")), WRONG, "report it"),
-        (STS_RECORD, FetchedPolicy(STS + "mx: second.example\n"), WARN, "second.example"),
-        (STS_RECORD, FetchedPolicy(STS.replace("2592000", "600")), WARN, "600 s"),
+        (STS_RECORD, FetchedPolicy(STS.replace(b"enforce", b"testing").replace(b"mx.e", b"old.e")), WRONG, "report it"),
+        (STS_RECORD, FetchedPolicy(STS + b"mx: second.example\n"), WARN, "second.example"),
+        (STS_RECORD, FetchedPolicy(STS.replace(b"2592000", b"600")), WARN, "600 s"),
         (STS_RECORD, FetchedPolicy(problem="it answers 404"), WRONG, "it answers 404"),
-        (STS_RECORD, FetchedPolicy("<html>"), WRONG, "not of the form"),
-        (STS_RECORD, FetchedPolicy(STS.replace("STSv1", "STSv2")), WRONG, "version: STSv1"),
-        (STS_RECORD, FetchedPolicy(STS.replace("enforce", "on")), WRONG, "mode is 'on'"),
-        (STS_RECORD, FetchedPolicy(STS.replace("max_age: 2592000", "")), WRONG, "max_age"),
-        (STS_RECORD, FetchedPolicy("version: STSv1\nmode: none\nmax_age: 86400\n"), OK, "mode: none"),
+        (STS_RECORD, FetchedPolicy(b"<html>"), WRONG, "not `key: value`"),
+        (STS_RECORD, FetchedPolicy(STS.replace(b"STSv1", b"STSv2")), WRONG, "version: STSv1"),
+        (STS_RECORD, FetchedPolicy(STS.replace(b"enforce", b"on")), WRONG, "mode is 'on'"),
+        (STS_RECORD, FetchedPolicy(STS.replace(b"max_age: 2592000", b"")), WRONG, "max_age"),
+        (STS_RECORD, FetchedPolicy(STS.replace(b"2592000", b"40000000")), WRONG, "a year is the most"),
+        (STS_RECORD, FetchedPolicy(b"\xff" + STS), WRONG, "not UTF-8"),
+        (STS_RECORD, FetchedPolicy(b"version: STSv1\nmode: none\nmax_age: 86400\n"), OK, "mode: none"),
         ("v=STSv1; id=2026-01-01", FetchedPolicy(STS), WRONG, "not as it must be"),
     ],
 )

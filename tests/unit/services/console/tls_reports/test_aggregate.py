@@ -12,7 +12,7 @@ from shared.tls_seen import PolicyType, TlsPolicy, TlsResult, TlsSeen
 STS = TlsPolicy(
     PolicyType.STS, ("version: STSv1", "mode: testing", "mx: *.bank.test", "max_age: 86400"), ("*.bank.test",)
 )
-DANE = TlsPolicy(PolicyType.TLSA, ("3 1 1 " + "ab" * 32,))
+DANE = TlsPolicy(PolicyType.TLSA, ("3 1 1 " + "ab" * 32,), domain="mx1.bank.test")
 GOOD = TlsSeen("bank.test", STS, TlsResult.SUCCESS, "mx1.bank.test", "192.0.2.1", "198.51.100.7")
 BAD = replace(GOOD, result=TlsResult.EXPIRED, reason="the certificate is not valid now")
 
@@ -38,9 +38,13 @@ Row = tuple[str, int, list[int]]
         ([(BAD, 1), (replace(BAD, reason="another"), 1)], [("bank.test", 0, [1, 1])]),
         # A policy that changed during the day is two.
         ([(GOOD, 1), (replace(GOOD, policy=TlsPolicy()), 2)], [("bank.test", 1, []), ("bank.test", 2, [])]),
-        # A policy of DANE is its host's.
+        # A policy of DANE is that of the name at which its records stand, whatever the MX is called.
         (
-            [(replace(GOOD, policy=DANE), 1), (replace(GOOD, policy=DANE, mx_host="mx2.bank.test"), 2)],
+            [(replace(GOOD, policy=DANE), 1), (replace(GOOD, policy=DANE, mx_host="alias.bank.test"), 2)],
+            [("mx1.bank.test", 3, [])],
+        ),
+        (
+            [(replace(GOOD, policy=DANE), 1), (replace(GOOD, policy=replace(DANE, domain="mx2.bank.test")), 2)],
             [("mx1.bank.test", 1, []), ("mx2.bank.test", 2, [])],
         ),
         ([], []),

@@ -26,7 +26,7 @@ RESULTS = aggregated(
     (GOOD, 5326),
     (BAD, 100),
     (replace(BAD, result=TlsResult.STS_FETCH, sender_ip="", receiver_ip="", mx_host="", reason="it answered 404"), 3),
-    (replace(GOOD, policy=DANE, mx_host="mx2.bank.test"), 12),
+    (replace(GOOD, policy=replace(DANE, domain="mx2.bank.test"), mx_host="mx2.bank.test"), 12),
     (replace(BAD, policy=TlsPolicy(), result=TlsResult.STARTTLS_NOT_SUPPORTED, reason=""), 1),
 )
 
@@ -42,6 +42,16 @@ def test_the_same_report_is_the_same_octets_under_the_same_id() -> None:
     assert first == second
     assert whos[0].email == "tls-reports@mx.gatepost.test"
     assert gzip.decompress(first.content) == document(RESULTS, whos[0])
+
+
+def test_a_report_says_who_we_are_as_the_policy_does() -> None:
+    rules = TlsReportRules(sender="tls@ours.test", organization="Ours Ltd", contact="+49 1 23")
+    who = reporter(rules, "mx.gatepost.test", "tls-reports", DAY, "tls", "bank.test", DAY)
+    report = report_on("bank.test", RESULTS, who)
+    envelope, data = report_mail(report, ["tls@bank.test"], "01m85rrw9tejgajt89hfcgzyx2", 1_728_100_000.0)
+    assert (envelope.sender, message_from_bytes(data)["From"]) == ("tls@ours.test", "Ours Ltd <tls@ours.test>")
+    said = json.loads(gzip.decompress(report.content))
+    assert (said["organization-name"], said["contact-info"]) == ("Ours Ltd", "+49 1 23")
 
 
 def test_a_report_is_mailed_as_the_standard_wants_it() -> None:

@@ -152,3 +152,23 @@ async def test_a_secret_that_is_missing_is_a_login_that_failed(secrets: Secrets,
     with pytest.raises(AuthFailed, match=why):
         await _log_in(host, secrets, "PLAIN", secret=secret)
     assert not host.heard
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "XOAUTH2", "LOGIN"])
+async def test_a_host_that_repeats_what_we_said_puts_no_secret_into_the_reason(
+    secrets: Secrets, tmp_path: Path, mechanism: str
+) -> None:
+    (tmp_path / "good").write_text("long-secret")
+    said = {
+        "PLAIN": _b64("\0ann\0long-secret"),
+        "XOAUTH2": _b64("user=ann\x01auth=Bearer long-secret\x01\x01"),
+        "LOGIN": _b64("long-secret"),
+    }[mechanism]
+    asked = ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"] if mechanism == "LOGIN" else []
+    host = Host(*asked, f'500 5.5.2 unknown command "AUTH {mechanism} {said}"')
+    with pytest.raises(AuthFailed) as caught:
+        await _log_in(host, secrets, mechanism)
+    assert any(said in line for line in host.heard)
+    assert said not in caught.value.reason
+    assert caught.value.reply is not None
+    assert said not in str(caught.value.reply)

@@ -149,6 +149,12 @@ def test_senders_are_rewritten(sender: str, after: str) -> None:
     assert prepare(envelope, message, policy, "gate") == (envelope, message)
 
 
+def test_what_is_written_for_itself_stays_whatever_the_domain_is_written_as() -> None:
+    rules = 'addresses = { "Root@pc7.example.org" = "root@pc7.example.org" }\n' + MASQUERADE
+    message = TRACE + b"From: root@pc7.example.org, anna@pc7.example.org\r\n" + DATED + BODY
+    assert prepared(message, rules) == message.replace(b"anna@pc7.", b"anna@")
+
+
 def test_recipients_and_other_fields_keep_their_addresses() -> None:
     message = TRACE + b"From: anna@example.org\r\nTo: anna@example.org\r\nX-From: anna@example.org\r\n" + DATED + BODY
     assert prepared(message, ADDRESSES) == message.replace(b"From: anna@", b"From: a.smith@", 1)

@@ -12,6 +12,7 @@ from services.delivery.outgoing.signer import WAIT_FOR_DNS_S, CannotSignNow, Sig
 from shared.dkim_keys import DkimKey, KeyAlgorithm, KeyBook, KeyState
 from shared.dns.answer import Answer, DnsTemporary
 from shared.envelope import Direction, Envelope, Proof
+from shared.event import Facts
 from tests.unit.services.delivery.envelopes import NOW, envelope_of
 from tests.unit.services.delivery.outgoing.keys import key_of, record
 
@@ -47,9 +48,14 @@ class House:
         self.now = NOW
         self.signer = Signer(self.keys, self.dns, clock=lambda: self.now, monotonic=lambda: self.now)
 
+    async def facts(self, message: bytes = MESSAGE, **changes: object) -> Facts | None:
+        """Return what the trace is told."""
+        signing = (await self.signer.sign(envelope(**changes), message)).signing
+        return signing.facts() if signing is not None else None
+
     async def selectors(self, message: bytes = MESSAGE, **changes: object) -> list[str]:
         """Return the selectors that signed, and see that nothing else became of the message."""
-        signed = await self.signer.sign(envelope(**changes), message)
+        signed = (await self.signer.sign(envelope(**changes), message)).message
         assert signed.endswith(message)
         return [
             found.decode()
@@ -183,6 +189,60 @@ async def test_a_new_key_of_the_same_name_needs_a_proof_of_its_own() -> None:
 async def test_a_large_body_is_hashed_apart_and_gives_the_same_digest() -> None:
     house = House(key_of("s"))
     large = MESSAGE + b"A line of  text \t\r\n" * 20_000
-    signed = await house.signer.sign(envelope(), large)
-    small = await house.signer.sign(envelope(), MESSAGE + b"A line of text\r\n" * 20_000)
+    signed = (await house.signer.sign(envelope(), large)).message
+    small = (await house.signer.sign(envelope(), MESSAGE + b"A line of text\r\n" * 20_000)).message
     assert re.findall(rb"bh=[^;]+", signed) == re.findall(rb"bh=[^;]+", small)
+
+
+# -- what the trace is told
+
+
+async def test_the_trace_has_domain_selectors_and_algorithms() -> None:
+    house = House(key_of("ed"), key_of("rsa", KeyAlgorithm.RSA))
+    by = [{"selector": "rsa", "algorithm": "rsa"}, {"selector": "ed", "algorithm": "ed25519"}]
+    below = b"From: joe@mail.example.org\r\n\r\nHello\r\n"
+    assert await house.facts(below) == {"domain": "example.org", "by": by}
+
+
+async def test_the_trace_says_which_keys_were_passed_over_and_why() -> None:
+    new, other, old = (
+        key_of("new"),
+        key_of("other", KeyAlgorithm.RSA),
+        key_of("old", state=KeyState.RETIRED, keep_until=NOW + DAY_S),
+    )
+    house = House(new, other, old)
+    house.dns.texts |= {new.name: None, other.name: record(new)}
+    assert await house.facts() == {
+        "domain": "example.org",
+        "by": [{"selector": "old", "algorithm": "ed25519"}],
+        "passed": [{"selector": "other", "why": "other-key"}, {"selector": "new", "why": "no-answer"}],
+    }
+    house.dns.texts[new.name] = ""
+    house.now += DAY_S - 1800
+    passed = [("other", "other-key"), ("new", "absent"), ("old", "ending")]
+    assert await house.facts() == {
+        "domain": "example.org",
+        "passed": [{"selector": selector, "why": why} for selector, why in passed],
+        "unsigned": "unpublished",
+    }
+
+
+async def test_the_trace_says_why_mail_of_ours_is_not_signed() -> None:
+    house = House(key_of("s"))
+    author = b"From: joe\r\n\r\nHello\r\n"
+    assert await house.facts(author) == {"unsigned": "author"}
+    no_field = MESSAGE.replace(b"\r\n\r\n", b"\r\nno field\r\n\r\n")
+    assert await house.facts(no_field) == {"unsigned": "header"}
+    assert await house.facts(MESSAGE.replace(b"example.org", b"example.net")) == {
+        "domain": "example.net",
+        "unsigned": "no-keys",
+    }
+    assert await House().facts() == {"unsigned": "no-keys"}
+    house.dns.texts["s._domainkey.example.org"] = None
+    told = await house.facts(received_at=NOW - WAIT_FOR_DNS_S)
+    assert told is not None
+    assert told["unsigned"] == "no-answer"
+
+
+async def test_the_trace_says_nothing_of_mail_that_is_not_ours_to_sign() -> None:
+    assert await House(key_of("s")).facts(proved=Proof.SPF) is None

@@ -50,3 +50,10 @@ def test_a_certificate_with_many_names_is_told_shortly() -> None:
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_no_text_breaks_it(found: str, wanted: str) -> None:
     assert bears([found], [wanted]) in (True, False)
+
+
+def test_names_that_are_none_are_told_without_harm() -> None:
+    # A certificate may hold anything in the place of a name, a hundred kilobytes of it.
+    text = told(("\x1b[2J\r\nX: y", "x" * 100_000))
+    assert text.isprintable()
+    assert len(text) < 600

@@ -11,7 +11,7 @@ route = {route}
 recipients = "any"
 [destinations."smtp://plain.test"]
 tls = "off"
-[destinations."x.test"]
+[destinations."*.test"]
 tls = "off"
 """
 
