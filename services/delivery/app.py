@@ -113,6 +113,7 @@ class DeliveryService:
                 "consuming": lambda: self._is_consuming,
             },
             gate=Gate(self._in_force, self._state if settings.redis else None),
+            policy_version=lambda: self._in_force.version,
         )
 
     def _make_courier(self) -> Courier:

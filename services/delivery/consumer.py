@@ -34,7 +34,7 @@ from services.delivery.traffic.manner import manner_of
 from services.delivery.unacked import Achieved, Unacked
 from shared.broker.ports import EventsPort, VersionedPolicyPort
 from shared.envelope import Envelope
-from shared.event import EventKind
+from shared.event import EventKind, Facts
 from shared.order import Order, OrderKind
 from shared.policy import Policy
 from shared.wire import WireError, read_envelope
@@ -175,17 +175,19 @@ class DeliveryConsumer:
     async def _try(self, work: _Work, part: Part, ruling: Ruling) -> None:
         """Try the hops in turn until one has something to say of the message."""
         hops = in_turn(part.choices, random.random)
+        # For all of them together: a message that is held for long is brought again by the broker, and goes out twice.
+        until = self._courier.deadline()
         busy: tuple[Busy, Hop] | None = None
         attempted: tuple[Attempt, Hop] | None = None
         for hop in hops:
             try:
                 self._check_memory(work.message)
-                attempt = await self._attempt(work, hop)
+                attempt = await self._attempt(work, hop, until)
             except Busy as error:
                 busy = (error, hop) if busy is None or error.wait_s < busy[0].wait_s else busy
                 continue
             attempted = attempt, hop
-            if not _is_elsewhere(attempt):
+            if not _is_elsewhere(attempt) or asyncio.get_running_loop().time() >= until:
                 break
         if attempted is not None:
             if ruling.retry is not None:
@@ -216,15 +218,15 @@ class DeliveryConsumer:
         if self._held_bytes > max(self._memory_bytes, len(message)):
             raise Busy("waiting for memory")
 
-    async def _attempt(self, work: _Work, hop: Hop) -> Attempt:
-        """Attempt a hop. Raises Busy."""
+    async def _attempt(self, work: _Work, hop: Hop, until: float) -> Attempt:
+        """Attempt a hop. until: when it must be over, in loop time. Raises Busy."""
         envelope, rules = work.envelope, hop.rules(work.policy)
         sources = self._sources(work.policy, envelope.sender, rules, envelope.id)
         caps = warm_asks(sources, hop.key, dt.datetime.fromtimestamp(self._clock(), dt.UTC).date())
         state = await self._hops.enter(hop.key, rules, caps)
         begun = time.monotonic()
         try:
-            errand = Errand(hop, envelope, work.message, state, rules, sources, work.terms)
+            errand = Errand(hop, envelope, work.message, state, rules, sources, work.terms, until=until)
             attempt = await self._courier.attempt(errand)
         except BaseException:
             # Busy, or given up: nothing was learned of the hop.
@@ -266,6 +268,7 @@ class DeliveryConsumer:
                     "reply": str(outcome.reply),
                 }
             )
+        dkim: Facts = {"dkim": attempt.signing.facts()} if attempt.signing is not None else {}
         self._events.tell(
             envelope.id,
             EventKind.ATTEMPT,
@@ -276,6 +279,7 @@ class DeliveryConsumer:
             took_ms=round(took_s * 1000, 1),
             source=attempt.source,
             security=attempt.security,
+            **dkim,
         )
 
 

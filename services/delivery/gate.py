@@ -78,7 +78,19 @@ class Gate:
     @property
     def is_proven(self) -> bool:
         """Whether it has taken messages and is not failing."""
-        return self._earned > FIRST_PLACES and not self._failures
+        # Where the policy gives no more places than a new hop has, none can be earned.
+        places = min(FIRST_PLACES, self._limit - 1)
+        return self._taken_per_s > 0 and self._earned > places and not self._failures
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether a message may take long there: nothing says otherwise, or others do, or did."""
+        return not self.is_proven or self.is_stalled or self._took_s > STALLED_AFTER_S
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether it could not be reached the last time."""
+        return self._failures > 0
 
     @property
     def cause(self) -> str:

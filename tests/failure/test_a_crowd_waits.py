@@ -1,16 +1,19 @@
 """100,000 messages wait for a dead destination: mail for a healthy one passes as if they were not there.
 
-The latency of healthy mail is measured twice in one run, before the crowd and while it waits, as a distribution: the
-rule is about their ratio. Memory is what the kernel says of the processes.
+The latency of healthy mail is measured in one run, in windows of half a minute before the crowd and while it waits: the
+rule is about the ratio of their p99. On a quiet machine that of eight windows without a crowd was 4.3 to 6.2 ms: so
+much it varies by itself, mostly by the wait for the broker's disk. So the middle one of the windows with the crowd is
+compared with the slowest without it. Memory is what the kernel says of the processes.
 """
 
 import asyncio
+import gc
 import os
 import re
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +36,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 CROWD = int(os.environ.get("GATEPOST_CROWD", "100000"))
 BODY = b"x" * 76 + b"\r\n"
 SIZE_BYTES = 4000
-HEALTHY = 3000
+# In a window.
+HEALTHY = 1500
 EVERY_S = 0.02
+WINDOWS_BEFORE = 3
+WINDOWS_DURING = 5
 # p99 with the crowd over p99 without it.
 RATIO = 1.5
-# Below this, a p99 says more about the machine's other work than about waiting.
-LEAST_P99_S = 0.05
+# The slowest of the quiet windows without a crowd, see above. A crowd that comes by in bursts makes it 15 ms and more.
+LEAST_P99_S = 0.0062
 DELIVERY_BYTES = 300_000_000
 BROKER_BYTES = 1_000_000_000
 
@@ -80,8 +86,10 @@ async def _stage(rabbit: Rabbit, folder: Path, policy: str) -> AsyncIterator[Sta
         link.start()
     entry = encode_policy(PolicyEntry(1, "test", "test", time.time(), policy))
     await publishers["console"].publish(Exchange.POLICY.value, Key.POLICY.value, entry)
+    # A service takes each GATEPOST_… for a setting of its own.
+    environment = {name: value for name, value in os.environ.items() if name != "GATEPOST_CROWD"}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.delivery"), env=os.environ | {"GATEPOST_SETTINGS_FILE": str(settings)}
+        *(sys.executable, "-m", "services.delivery"), env=environment | {"GATEPOST_SETTINGS_FILE": str(settings)}
     )
     try:
         yield Stage(process.pid, publishers["content"], rabbit)
@@ -93,7 +101,7 @@ async def _stage(rabbit: Rabbit, folder: Path, policy: str) -> AsyncIterator[Sta
 
 
 async def _latencies(stage: Stage, sink: Sink) -> list[float]:
-    """Send healthy mail at an even pace; return how long each message took from its confirm to the sink."""
+    """Send healthy mail at an even pace; return how long each message took until the sink had it."""
     sent: dict[str, float] = {}
     begun = time.monotonic()
     for number in range(HEALTHY):
@@ -105,8 +113,25 @@ async def _latencies(stage: Stage, sink: Sink) -> list[float]:
     return [sink.arrived_at[message_id] - at for message_id, at in sent.items()]
 
 
+async def _windows(count: int, stage: Stage, sink: Sink) -> list[list[float]]:
+    return [await _latencies(stage, sink) for _ in range(count)]
+
+
 def _p99(latencies: Sequence[float]) -> float:
     return statistics.quantiles(latencies, n=100)[98]
+
+
+def _shown(windows: Sequence[Sequence[float]]) -> str:
+    return ", ".join(f"{statistics.median(window) * 1000:.1f}/{_p99(window) * 1000:.1f}" for window in windows)
+
+
+@pytest.fixture
+def _frozen() -> Iterator[None]:
+    """Keep the collections of the process that measures, over all that pytest holds, out of what it measures."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def _peak_bytes(pid: int) -> int:
@@ -143,6 +168,7 @@ def _lengths(rabbit: Rabbit) -> dict[str, int]:
     return {name: int(count) for name, count in found}
 
 
+@pytest.mark.usefixtures("_frozen")
 async def test_100_000_messages_for_a_dead_destination_do_not_delay_mail_for_a_healthy_one(
     rabbit: Rabbit, tmp_path: Path
 ) -> None:
@@ -155,19 +181,19 @@ async def test_100_000_messages_for_a_dead_destination_do_not_delay_mail_for_a_h
         )
         async with _stage(rabbit, tmp_path, policy) as stage:
             await _latencies(stage, sink)
-            before = await _latencies(stage, sink)
+            before = await _windows(WINDOWS_BEFORE, stage, sink)
             took_s = await _crowd(stage)
             await _all_parked(rabbit)
             # They come back within fifteen minutes; the first of them meanwhile.
-            during = await _latencies(stage, sink) + await _latencies(stage, sink) + await _latencies(stage, sink)
+            during = await _windows(WINDOWS_DURING, stage, sink)
             broker = max(_peak_bytes(command.pid) for command in commands(rabbit.node.pid) if "beam" in command.words)
             peaks = _peak_bytes(stage.pid), broker
             print(
-                f"\n    p50, p99 without: {statistics.median(before) * 1000:.1f}, {_p99(before) * 1000:.1f} ms;"
-                f" with {CROWD} waiting: {statistics.median(during) * 1000:.1f}, {_p99(during) * 1000:.1f} ms;"
+                f"\n    p50/p99 without: {_shown(before)} ms; with {CROWD} waiting: {_shown(during)} ms;"
                 f" peaks: delivery {peaks[0] / 1e6:.0f} MB, broker {peaks[1] / 1e6:.0f} MB;"
                 f" the crowd came in {took_s:.0f} s; on the ladder: {_lengths(rabbit)}"
             )
             assert peaks[0] < DELIVERY_BYTES
             assert peaks[1] < BROKER_BYTES
-            assert _p99(during) <= RATIO * max(_p99(before), LEAST_P99_S)
+            slowest = max(_p99(window) for window in before)
+            assert statistics.median(_p99(window) for window in during) <= RATIO * max(slowest, LEAST_P99_S)
