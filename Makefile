@@ -83,5 +83,6 @@ $(VENV)/.test: requirements-dev.lock $(VENV)/.run | check-packages
 
 $(BIN)/python: $(VENV)/.test ;
 
+-include infra/systemd/targets.mk
 -include infra/docker/targets.mk
 -include tests/bench/targets.mk

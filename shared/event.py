@@ -47,7 +47,7 @@ class EventKind(StrEnum):
     DSN_WITHHELD = "dsn-withheld"  # reason
     QUARANTINED = "quarantined"  # reason, check, evidence, recipients
     RELEASED = "released"  # by, recipients, rules (that it is let past), again (judged again first)
-    DELETED = "deleted"  # by, recipients
+    DELETED = "deleted"  # by, recipients, days (by the policy, after so long)
     LEARNED = "learned"  # as (ham or spam), by
     HOP = "hop"  # hop, state (shared.hop_state), cause, until: no part of a trace; its id is its own
     TLS_SEEN = "tls-seen"  # shared.tls_seen, for reports on TLS: no part of a trace

@@ -2,6 +2,7 @@
 
 healthz: the process serves its event loop. readyz: 200 while all its conditions hold, else 503 naming those that don't;
 a condition that raises does not hold.
+Beside "ready" stands the version of the policy that the process runs, as `/metrics` has it.
 gate: who may connect at all; the others' connections are closed without a word.
 On failure: a request that is not a plain GET gets 405 or 400; a connection has a deadline and ends after one answer.
 """
@@ -9,11 +10,13 @@ On failure: a request that is not a plain GET gets 405 or 400; a connection has 
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
+from email.utils import formatdate
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+import shared.build  # noqa: F401 – its metric stands beside all others
 from shared.gate import Gate
 from shared.policy.access import Service
 from shared.settings import HealthSettings
@@ -26,7 +29,10 @@ _STATUS = {200: "OK", 400: "Bad Request", 404: "Not Found", 405: "Method Not All
 
 
 class HealthServer:
-    """Serves one process's health; port 0 takes a free one (`port` tells which)."""
+    """Serves one process's health; port 0 takes a free one (`port` tells which).
+
+    policy_version: of what is in force, 0 for none; not told where there is no such function.
+    """
 
     def __init__(
         self,
@@ -34,11 +40,13 @@ class HealthServer:
         conditions: Conditions,
         registry: CollectorRegistry = REGISTRY,
         gate: Gate | None = None,
+        policy_version: Callable[[], int] | None = None,
     ) -> None:
         self._settings = settings
         self._conditions = conditions
         self._registry = registry
         self._gate = gate
+        self._policy_version = policy_version
         self._server: asyncio.Server | None = None
 
     @property
@@ -68,7 +76,8 @@ class HealthServer:
                     status, content_type, body = self._answer(await _request_line(reader))
                     head = (
                         f"HTTP/1.1 {status} {_STATUS[status]}\r\nContent-Type: {content_type}\r\n"
-                        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                        f"Content-Length: {len(body)}\r\nDate: {formatdate(usegmt=True)}\r\n"
+                        "Connection: close\r\n\r\n"
                     )
                     writer.write(head.encode() + body)
                     await writer.drain()
@@ -88,9 +97,8 @@ class HealthServer:
                 return 200, text, b"ok\n"
             case ["GET", "/readyz", _]:
                 missing = [name for name, condition in self._conditions.items() if not _holds(name, condition)]
-                return (
-                    (503, text, f"not ready: {', '.join(missing)}\n".encode()) if missing else (200, text, b"ready\n")
-                )
+                said = f"not ready: {', '.join(missing)}" if missing else "ready"
+                return 503 if missing else 200, text, f"{said}\n{self._policy_line()}".encode()
             case ["GET", "/metrics", _]:
                 return 200, CONTENT_TYPE_LATEST, generate_latest(self._registry)
             case ["GET", _, _]:
@@ -99,6 +107,9 @@ class HealthServer:
                 return 405, text, b"only GET\n"
             case _:
                 return 400, text, b"bad request\n"
+
+    def _policy_line(self) -> str:
+        return "" if self._policy_version is None else f"policy version {self._policy_version()}\n"
 
 
 def _holds(name: str, condition: Callable[[], bool]) -> bool:

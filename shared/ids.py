@@ -1,7 +1,7 @@
 """Ids of messages, refused sessions and events (PURE but for the two entropy sources of `new_id`).
 
 Output: a UUIDv7 (RFC 9562 §5.7) as 26 lower-case characters of Crockford base32, sortable by time.
-On failure: `parse_id` raises ValueError naming what is wrong.
+On failure: `parse_id` and `id_time` raise ValueError naming what is wrong.
 """
 
 import secrets
@@ -11,6 +11,12 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {char: value for value, char in enumerate(_ALPHABET)}
 _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
 _LENGTH = 26
+# Ten characters are 50 bits: two zeros, and the 48 bits of the time. Python's own base 32 has other letters.
+_TIME_LENGTH = 10
+_CHARS = frozenset(_ALPHABET)
+# The character behind them: the version and one bit more.
+_VERSION_7 = "ef"
+_TO_PYTHON = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 
 
 def make_id(unix_ms: int, random_bits: int) -> str:
@@ -38,3 +44,11 @@ def parse_id(text: str) -> str:
     if len(canonical) != _LENGTH or any(char not in _VALUES for char in canonical) or canonical[0] > "7":
         raise ValueError(f"not an id: {text[:40]!r} (26 characters of Crockford base32 are expected)")
     return canonical
+
+
+def id_time(identifier: str) -> float:
+    """Return the moment of an id in its canonical form, Unix seconds. Raises ValueError for what is none."""
+    # The version makes it sure: a name of another form is not taken for a time.
+    if len(identifier) != _LENGTH or not _CHARS.issuperset(identifier) or identifier[_TIME_LENGTH] not in _VERSION_7:
+        raise ValueError(f"not an id: {identifier[:40]!r}")
+    return int(identifier[:_TIME_LENGTH].translate(_TO_PYTHON), 32) / 1000

@@ -1,5 +1,6 @@
 """Logs (I/O: writes to standard error): structlog as JSON, or as text for a person.
 
+Owns: the level from which on lines are written: that of the settings, until a policy that is in force says another.
 Each line is one record; control and bidirectional characters of outside text are escaped, so that no mail can forge a
 line or turn a terminal around.
 """
@@ -7,12 +8,45 @@ line or turn a terminal around.
 import logging
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
 from shared.settings import LogSettings
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+@dataclass(slots=True)
+class _Now:
+    """What holds in this process. settled: the level of its settings."""
+
+    service: str = ""
+    settled: int = logging.NOTSET
+    level: int = logging.NOTSET
+
+
+_now = _Now()
+_NUMBERS = {"debug": 10, "info": 20, "warning": 30, "warn": 30, "error": 40, "exception": 40, "critical": 50}
+
+
+def take_levels(level_of: Callable[[str], str | None]) -> None:
+    """Have this process write from that level on which the policy in force has for its service, if it has one."""
+    wanted = level_of(_now.service)
+    level = _now.settled if wanted is None else _NUMBERS[wanted]
+    if level != _now.level:
+        _now.level = level
+        logging.getLogger().setLevel(max(level, logging.WARNING))
+        # At whatever level: who reads the log must know that there is less of it now, or more.
+        structlog.get_logger().critical("log-level-changed", to=logging.getLevelName(level).lower())
+
+
+def _enough(_logger: object, method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Let go what is below the level; the first of all processors, so that it costs hardly anything."""
+    if _NUMBERS.get(method, logging.CRITICAL) < _now.level:
+        raise structlog.DropEvent
+    return record
 
 
 def escape(text: str) -> str:
@@ -44,6 +78,7 @@ def _escaped_lines(trace: str) -> str:
 def configure_logs(service: str, settings: LogSettings) -> None:
     """Set up structlog and the standard library's loggers for this process."""
     level = logging.getLevelNamesMapping()[settings.level.upper()]
+    _now.service, _now.settled, _now.level = service, level, level
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if settings.format == "json"
@@ -56,8 +91,9 @@ def configure_logs(service: str, settings: LogSettings) -> None:
     ]
     last: list[structlog.typing.Processor] = [structlog.processors.format_exc_info, _escape_values, renderer]
     structlog.configure(
-        processors=[*first, *last],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        processors=[_enough, *first, *last],
+        # The level may change while loggers are kept, so it is no part of their class.
+        wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -9,10 +9,20 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from shared.address import parse_domain
 from shared.errors import SettingsError
@@ -31,7 +41,12 @@ class Section(BaseModel):
 
 
 class BrokerSettings(Section):
-    """How to reach RabbitMQ. Between machines: `tls = true` and the CA that signed the broker's certificate."""
+    """How to reach RabbitMQ. Between machines: `tls = true`, and ca_file, what its certificate is verified against,
+    else the system's authorities.
+
+    certificate_file, key_file: our own pair, where the broker asks for one. insecure: mail and passwords may cross the
+    network in the clear, to a broker on another machine; without it, that is refused.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(5673, ge=1, le=65535)
@@ -40,6 +55,29 @@ class BrokerSettings(Section):
     password: SecretStr
     tls: bool = False
     ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    insecure: bool = False
+
+    @model_validator(mode="after")
+    def _nothing_crosses_the_network_in_the_clear(self) -> "BrokerSettings":
+        if not self.tls and not self.insecure and not _is_this_machine(self.host):
+            raise ValueError(
+                f"the broker at {self.host} is on another machine, and tls is false: mail and passwords would cross the"
+                " network in the clear; set tls = true and ca_file, or, where that is meant, insecure = true"
+            )
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("certificate_file and key_file belong together: set both or none")
+        if not self.tls and (self.ca_file or self.certificate_file):
+            raise ValueError("ca_file, certificate_file and key_file need tls = true")
+        return self
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _listed(value: object) -> object:

@@ -25,6 +25,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from shared.broker.in_force import POLICY_VERSION
 from shared.health import HealthServer
 from shared.lone_gate import LoneGate
 from shared.settings import ServiceSettings
@@ -94,7 +95,15 @@ class Workers:
         # Before a worker starts, for its metrics look for this when they are imported.
         os.environ[_METRICS_VARIABLE] = folder
         lone = LoneGate(self._crew.service, self._settings)
-        health = HealthServer(self._settings.health, {"workers": self._all_ready}, _registry(folder), lone.gate)
+        registry = _registry(folder)
+        health = HealthServer(
+            self._settings.health,
+            {"workers": self._all_ready},
+            registry,
+            lone.gate,
+            # Of the worker that is behind the others, for a stage runs what all of it runs.
+            policy_version=lambda: int(registry.get_sample_value(POLICY_VERSION) or 0),
+        )
         try:
             await health.start()
             await lone.start()

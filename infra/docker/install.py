@@ -10,17 +10,16 @@ import asyncio
 import sys
 from pathlib import Path
 
+from services.console import installer
 from services.console.actions.desk import ActionError, Desk, open_desk
 from services.console.actions.policies import active_policy, apply_policy
 from services.console.actions.topology import admin_broker, apply_topology, as_broker
 from services.console.identity.rights import on_this_host
-from services.console.management import ManagementError, management
+from services.console.management import ManagementError
 from services.console.settings import ConsoleSettings, load_console_settings, settings_path
 from shared.errors import SettingsError
 
 _WHO = "installer"
-# No queue and no exchange has an empty name.
-_NOTHING = {"configure": "^$", "write": "^$", "read": "^$"}
 
 
 async def install(settings: ConsoleSettings, folder: Path, first_policy: str) -> None:
@@ -37,10 +36,7 @@ async def install(settings: ConsoleSettings, folder: Path, first_policy: str) ->
 def add_monitor(settings: ConsoleSettings) -> None:
     """Have the user of [management] see queue depths, without a right to any queue. Raises ManagementError."""
     admin, url = admin_broker(settings)
-    monitor, _ = as_broker(settings)
-    with management(url, admin) as broker:
-        broker.put("users", monitor.user, body={"password": monitor.password.get_secret_value(), "tags": "monitoring"})
-        broker.put("permissions", broker.vhost, monitor.user, body=dict(_NOTHING))
+    installer.add_monitor(admin, url, as_broker(settings)[0])
 
 
 async def apply_first_policy(desk: Desk, text: str) -> None:

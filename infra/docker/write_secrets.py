@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.docker.authority import Authority
+from services.console.authority import Authority
 
 SERVICE_UID = 10001
 ENGINE_UID = 999

@@ -20,12 +20,12 @@ import tomlkit
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from infra.docker.authority import Authority
 from infra.local.clamd import ClamdSettings
 from infra.local.layout import LOCAL, Layout
 from infra.local.rabbitmq import NodeSettings
 from infra.local.rspamd import RspamdSettings
 from infra.local.run_as import edge_rights, give_files
+from services.console.authority import Authority
 from services.console.settings import ConsoleSettings
 from services.content.settings import ContentSettings
 from services.delivery.settings import DeliverySettings

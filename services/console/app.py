@@ -6,15 +6,20 @@ for a minute, or a writer that has died, ends the process with 1, so that whoeve
 
 import asyncio
 import signal
+import time
 from dataclasses import dataclass
 
 import structlog
 
 from services.console.actions.desk import Desk
 from services.console.database import Database
+from services.console.digest.daily import QuarantineDigests
 from services.console.dmarc.daily import DailyReports
+from services.console.first_start import offer_first_administrator
+from services.console.gauges import Gauges
 from services.console.identity.rights import on_this_host
 from services.console.recorder import Recorder
+from services.console.retention import Retention
 from services.console.settings import ConsoleSettings
 from services.console.tls_reports.daily import TlsReports
 from services.console.tls_reports.post import Poster
@@ -52,13 +57,15 @@ async def run(settings: ConsoleSettings) -> int:
     reports = DailyReports(desk, resolver, lambda: policy.policy.dmarc_reports if policy.is_known else None)
     poster = Poster(resolver)
     tls_reports = TlsReports(desk, resolver, poster, lambda: policy.policy.tls_reports if policy.is_known else None)
+    retention = Retention(desk, lambda: policy.policy.retention if policy.is_known else None)
+    digests = QuarantineDigests(desk, lambda: policy.policy if policy.is_known else None)
     migrated = asyncio.Event()
     conditions = {
         "database": lambda: migrated.is_set() and recorder.database_works,
         "broker": lambda: link.is_up,
         "consuming": lambda: recorder.is_consuming,
     }
-    health = HealthServer(settings.health, conditions, gate=gate)
+    health = HealthServer(settings.health, conditions, gate=gate, policy_version=lambda: policy.version)
     web_link = Link(settings.broker, "gatepost-console-web")
     web = _web_server(settings, Backstage(settings, database, Publisher(web_link), policy, gate))
     if state is not None:
@@ -69,9 +76,12 @@ async def run(settings: ConsoleSettings) -> int:
     reporting = [
         asyncio.create_task(_report_when(migrated, reports), name="dmarc-reports"),
         asyncio.create_task(_report_when(migrated, tls_reports), name="tls-reports"),
+        asyncio.create_task(_report_when(migrated, retention), name="retention"),
+        asyncio.create_task(_report_when(migrated, digests), name="quarantine-digests"),
+        asyncio.create_task(_report_when(migrated, Gauges(desk)), name="gauges"),
     ]
     try:
-        return await _work_until(stop, _Work(database, link, recorder, web), migrated)
+        return await _work_until(stop, _Work(database, link, recorder, web, desk), migrated)
     finally:
         for task in reporting:
             task.cancel()
@@ -90,7 +100,9 @@ async def run(settings: ConsoleSettings) -> int:
         await database.close()
 
 
-async def _report_when(migrated: asyncio.Event, reports: DailyReports | TlsReports) -> None:
+async def _report_when(
+    migrated: asyncio.Event, reports: DailyReports | TlsReports | Retention | QuarantineDigests | Gauges
+) -> None:
     await migrated.wait()
     await reports.run_for_ever()
 
@@ -107,6 +119,7 @@ class _Work:
     link: Link
     recorder: Recorder
     web: WebServer | None
+    desk: Desk
 
     @property
     def has_ended(self) -> bool:
@@ -131,6 +144,7 @@ async def _work_until(stop: asyncio.Event, work: _Work, migrated: asyncio.Event)
         _log.info("recorder-started", database=database.where)
         # Behind the migration: a page needs its tables.
         if work.web is not None:
+            await offer_first_administrator(work.desk, time.time())
             await work.web.start()
     idle = 0
     while not stop.is_set():

@@ -22,6 +22,8 @@ from shared.address import AddressError, parse_domain
 _HEADER = re.compile(r"[ \t]*\[[^\[].*\][ \t]*(?:#.*)?\Z")
 
 Value = str | int | float | bool | list["Value"] | dict[str, "Value"]
+# The path of a key in a domain's table: with dots, or step by step where a name has dots of its own.
+KeyPath = str | tuple[str, ...]
 
 
 class EditError(ValueError):
@@ -42,14 +44,19 @@ def with_domain(text: str, domain: str, table: Mapping[str, Value]) -> str:
     return _first_right(meant, lambda: appended, lambda: _by_tomlkit(text, lambda d: _add(d, domain, table)))
 
 
-def with_keys(text: str, domain: str, changes: Mapping[str, Value | None]) -> str:
+def with_keys(text: str, domain: str, changes: Mapping[KeyPath, Value | None]) -> str:
     """Return the document with keys of a domain set, or taken out where the value is None. Raises EditError.
 
-    changes: by key, `checks.spf.fail` for one in a table below.
+    changes: by key, `checks.spf.fail` or `("aliases", "anna.b")` for one in a table below.
     """
     for path, value in changes.items():
-        text = _with_key(text, domain, path.split("."), value)
+        text = _with_key(text, domain, steps_of(path), value)
     return text
+
+
+def steps_of(path: KeyPath) -> list[str]:
+    """Return the steps to a key."""
+    return path.split(".") if isinstance(path, str) else list(path)
 
 
 def without_domain(text: str, domain: str) -> str:
@@ -94,7 +101,8 @@ def _with_key(text: str, domain: str, path: Sequence[str], value: Value | None) 
         _change(document["domains"][key], path, value)
 
     if is_there or value is None:
-        return _first_right(meant, lambda: _by_tomlkit(text, edit))
+        whole = ("domains", key, *path)
+        return _first_right(meant, lambda: _by_tomlkit(text, edit), lambda: _with_line_changed(text, whole, value))
     return _first_right(meant, lambda: _with_line(text, ("domains", key), path, value), lambda: _by_tomlkit(text, edit))
 
 
@@ -176,6 +184,35 @@ def _with_line(text: str, table: tuple[str, ...], path: Sequence[str], value: Va
     return "\n".join([*lines[:end], f"{key} = {tomlkit.item(value).as_string()}", *lines[end:]])
 
 
+def _with_line_changed(text: str, whole: tuple[str, ...], value: Value | None) -> str:
+    """Return the text with the value of a key that has a line of its own, or without that line. Raises EditError.
+
+    tomlkit loses its way among several keys with dots that share their first steps.
+    """
+    lines = text.split("\n")
+    for table, start, end in _blocks(lines):
+        if whole[: len(table)] != table:
+            continue
+        for number in range(start + 1, end):
+            with contextlib.suppress(tomllib.TOMLDecodeError):
+                if lines[number].strip() and (*table, *_path_in(tomllib.loads(lines[number]))) == whole:
+                    changed = [] if value is None else [_changed_line(lines[number], value)]
+                    return "\n".join([*lines[:number], *changed, *lines[number + 1 :]])
+    raise EditError("the key has no line of its own")
+
+
+def _changed_line(line: str, value: Value) -> str:
+    """Return a line with another value, and the comment that it had."""
+    key = line.partition("=")[0].rstrip()
+    comment = ""
+    for place in (number for number, sign in enumerate(line) if sign == "#"):
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            if tomllib.loads(line[:place]) == tomllib.loads(line):
+                comment = f"  {line[place:]}"
+                break
+    return f"{key} = {tomlkit.item(value).as_string()}{comment}"
+
+
 def _without_lines(text: str, table: tuple[str, ...]) -> str:
     """Return the text without a table, those below it, and the comments right above them. Raises EditError."""
     lines = text.split("\n")
@@ -231,6 +268,14 @@ def _first_right(meant: dict[str, object], *ways: Callable[[], str]) -> str:
         with contextlib.suppress(EditError, TOMLKitError, tomllib.TOMLDecodeError, ValueError, TypeError, KeyError):
             text = way()
             says = tomllib.loads(text)
-            if says == meant or {key: value for key, value in says.items() if (key, value) != ("domains", {})} == meant:
+            if _pruned(says) == _pruned(meant):
                 return text
     raise EditError("this document cannot be edited for you: change it by hand, then gatepost policy apply")
+
+
+def _pruned(value: object) -> object:
+    """Return a document without its empty tables, which say as little as none."""
+    if not isinstance(value, dict):
+        return value
+    inside = {key: _pruned(inner) for key, inner in value.items()}
+    return {key: inner for key, inner in inside.items() if inner != {}}

@@ -1,6 +1,6 @@
 """Declares Gatepost's topology, users and rights in RabbitMQ (I/O: its management API).
 
-Owns: `apply` (what `gatepost topology apply` runs; idempotent) and `compare` (what `doctor` shows).
+Owns: `apply` and `add_monitor` (what `gatepost topology apply` runs; idempotent) and `compare` (what `doctor` shows).
 Input: the names of shared/broker/topology.py, an administrator, a password for each service's user.
 Output: the differences that cannot be mended by declaring again, in words: an exchange or queue that exists with other
 arguments keeps them until an administrator has emptied and removed it.
@@ -37,6 +37,15 @@ async def apply(admin: BrokerSettings, management_url: str, passwords: Mapping[s
 async def compare(admin: BrokerSettings, management_url: str) -> tuple[str, ...]:
     """Return how the broker differs from the topology, a sentence each. Raises ManagementError."""
     return await asyncio.to_thread(_compare, admin, management_url)
+
+
+def add_monitor(admin: BrokerSettings, management_url: str, monitor: BrokerSettings) -> None:
+    """Have a user see queue depths, without a right to any queue. Raises ManagementError."""
+    with management(management_url, admin) as broker:
+        broker.put("users", monitor.user, body={"password": monitor.password.get_secret_value(), "tags": "monitoring"})
+        # No queue and no exchange has an empty name.
+        nothing: dict[str, JsonValue] = {"configure": "^$", "write": "^$", "read": "^$"}
+        broker.put("permissions", broker.vhost, monitor.user, body=nothing)
 
 
 def differences(present: Present) -> tuple[str, ...]:

@@ -1,20 +1,23 @@
 """From a batch of events to table rows (PURE).
 
-Owns: `State`, the one word that a list shows for an id; `event_rows`; `Summary`, an id's row folded from its events.
+Owns: `State`, the one word that a list shows for an id; `event_rows`; `Summary`, an id's row folded from its events,
+with the words that it is found by.
 Input: the JSON of a batch as shared.event makes it. Facts are carried as they are: a kind or a fact that this version
 does not know is kept for a later one to tell.
 On failure: ValueError naming what is wrong with the batch.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
 
+from services.console.words import ROW_LIMIT, words_of_mail
+
 Json = object
-TEXT_LIMIT = 1000
+TEXT_LIMIT = ROW_LIMIT
 # A time beyond 2100 is none, and would not even print.
 LAST_TIME = 4_102_444_800.0
 
@@ -72,7 +75,7 @@ class EventRow(NamedTuple):
 
 @dataclass(slots=True)
 class Summary:
-    """What the events of one id, so far, say about it; None: nothing."""
+    """What the events of one id, so far, say about it; None: nothing. words: that it is found by (words.py)."""
 
     id: str
     first_seen: float
@@ -90,6 +93,7 @@ class Summary:
     hop: str | None = None
     not_before: float | None = None
     waits_for: str | None = None
+    words: list[str] = field(default_factory=list)
 
     def reach(self, state: State, at: float, wait: "Wait | None" = None) -> None:
         """Take a state, and what is waited for in it, unless a later one is known."""
@@ -175,8 +179,12 @@ def _fold(row: EventRow, facts: dict[str, Json], summaries: dict[str, Summary]) 
         summary.verdict = _worst(facts.get("verdicts")) or summary.verdict
     elif kind == "banned":
         summary.client = client_address(facts.get("client"))
+        _find_by(summary, facts, ())
     elif kind == "dsn-sent":
-        _adopt(row, facts.get("dsn_id"), summaries)
+        report = _adopt(row, facts.get("dsn_id"), summaries)
+        if report is not None:
+            # Its row has no recipients, by which it is told from a part; it is found by them all the same.
+            report.words += words_of_mail(None, _list(facts.get("to")), None, None, None)
 
 
 def _fold_envelope(summary: Summary, facts: dict[str, Json]) -> None:
@@ -187,6 +195,7 @@ def _fold_envelope(summary: Summary, facts: dict[str, Json]) -> None:
     summary.subject = _text(facts.get("subject"))
     size = facts.get("size_bytes")
     summary.size_bytes = size if isinstance(size, int) and 0 <= size < 1 << 31 else None
+    _find_by(summary, facts, _list(facts.get("recipients")))
 
 
 def _fold_refused(summary: Summary, facts: dict[str, Json]) -> None:
@@ -194,6 +203,7 @@ def _fold_refused(summary: Summary, facts: dict[str, Json]) -> None:
     summary.client = client_address(facts.get("client"))
     summary.sender = _text(facts.get("sender"))
     summary.recipients = _text(facts.get("recipient"))
+    _find_by(summary, facts, _list(facts.get("recipient")))
     if _reply_class(facts) == "4":
         summary.state = State.DEFERRED.value
 
@@ -205,7 +215,25 @@ def _fold_children(row: EventRow, facts: dict[str, Json], summaries: dict[str, S
             child = _adopt(row, part.get("id"), summaries)
             if child is not None:
                 child.recipients = _texts(part.get("recipients"))
+                child.words += words_of_mail(None, _list(part.get("recipients")), None, None, None)
                 child.reach(State.QUEUED, row.at, Wait(_text(part.get("hop"))))
+
+
+def _find_by(summary: Summary, facts: dict[str, Json], recipients: Sequence[str]) -> None:
+    text, subject, message_id = facts.get("sender"), facts.get("subject"), facts.get("message_id")
+    summary.words += words_of_mail(
+        clean(text) if isinstance(text, str) else None,
+        recipients,
+        summary.client,
+        clean(subject) if isinstance(subject, str) else None,
+        clean(message_id) if isinstance(message_id, str) else None,
+    )
+
+
+def _list(values: Json) -> Sequence[str]:
+    """Return a fact that is one text or a list of them, as they are looked for."""
+    found = values if isinstance(values, list) else () if values is None else (values,)
+    return [clean(value) for value in found if isinstance(value, str)]
 
 
 def _wait(facts: dict[str, Json]) -> Wait:

@@ -103,7 +103,9 @@ class Edge:
         )
         self.listeners = Listeners(settings.listeners, handler, self.sessions, sockets)
         gate = Gate(self._policy, self.defences.state)
-        self.health = HealthServer(settings.health, self._conditions(), gate=gate)
+        self.health = HealthServer(
+            settings.health, self._conditions(), gate=gate, policy_version=lambda: self._policy.version
+        )
 
     def _open_defences(self, publisher: Publisher, process_key: str) -> Defences:
         settings = self._settings

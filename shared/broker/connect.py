@@ -32,6 +32,8 @@ async def open_connection(settings: BrokerSettings, name: str) -> AbstractConnec
     if settings.tls:
         context = ssl.create_default_context(cafile=settings.ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if settings.certificate_file is not None:
+            context.load_cert_chain(settings.certificate_file, settings.key_file)
     return await aio_pika.connect(
         host=settings.host,
         port=settings.port,

@@ -119,6 +119,7 @@ class Consumer:
         assert task is not None
         self._busy.add(task)
         delivery = _delivery(message)
+        _log.debug("message-taken", queue=self._queue, id=delivery.message_id, octets=len(message.body))
         try:
             await self._handler(delivery)
         except Exception:

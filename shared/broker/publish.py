@@ -118,6 +118,7 @@ class Publisher:
             raise PublishError(PublishFailure.UNKNOWN, f"{type(error).__name__}: {error}") from error
         if not isinstance(confirm, commands.Basic.Ack):
             raise PublishError(PublishFailure.REFUSED, f"{exchange} answered {type(confirm).__name__}")
+        _log.debug("published", to=exchange, key=key, id=properties.message_id, octets=len(body))
 
     async def _ready_channel(self) -> Channel:
         while True:

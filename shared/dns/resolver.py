@@ -68,7 +68,9 @@ class CachingResolver:
         key = _key(name, rdtype)
         outcome = self._known(key)
         if outcome is None:
+            begun = self._clock()
             outcome = await self._wait(key)
+            _log.debug("dns-asked", name=name, type=rdtype, ms=round((self._clock() - begun) * 1000))
         return _answer(key, outcome)
 
     def forget(self, name: str, rdtype: str) -> None:

@@ -34,10 +34,13 @@ from shared.policy.exemption import Exemption
 from shared.policy.greylist import GreylistRules
 from shared.policy.limits import Limits, SessionLimits
 from shared.policy.listener import Listener
+from shared.policy.log import LogRules
 from shared.policy.names import DnsListRules, ReverseRules
 from shared.policy.no_effect import check_interfaces, check_reached, check_tls_keys
 from shared.policy.open_relay import find_open_relay
+from shared.policy.quarantine_digest import QuarantineDigestRules
 from shared.policy.relay import Relay
+from shared.policy.retention import RetentionRules
 from shared.policy.retry import RetryRules
 from shared.policy.table import Domain, PolicyError, RouteText, Table, no_key_twice
 from shared.routes import Route, RouteKind
@@ -115,23 +118,23 @@ class Policy(Table):
     forwarding: ForwardingRules = ForwardingRules()
     outgoing: OutgoingRules = OutgoingRules()
     tls_reports: TlsReportRules = TlsReportRules()
+    retention: RetentionRules = RetentionRules()
+    log: LogRules = LogRules()
+    quarantine_digest: QuarantineDigestRules = QuarantineDigestRules()
 
     @model_validator(mode="before")
     @classmethod
-    def _inherit_groups(cls, document: object) -> object:
-        """Lay each domain's table over the domain that it is the same as, and over its group."""
-        if not isinstance(document, dict) or not isinstance(document.get("domains", {}), dict):
+    def _inherit_digest(cls, document: object) -> object:
+        """Lay each domain's `quarantine_digest`, its group's with it, over the global one, before either is checked."""
+        if not isinstance(document, dict) or not isinstance(document.get("domains"), dict):
             return document
-        groups, domains = _tables_of(document.get("groups")), document.get("domains", {})
-        named = [table.get("group") for table in domains.values() if isinstance(table, dict)]
-        unused = set(groups) - {name for name in named if isinstance(name, str)}
-        for name, group in groups.items():
-            if name in unused:
-                raise ValueError(f"groups.{name} has no effect: no domain has group = {name!r}")
-            if not isinstance(group, dict) or {"group", "same_as"} & group.keys():
-                raise ValueError(f"groups.{name} is a table of keys of a domain, without group and same_as")
-        known = {_canonical(name): table for name, table in domains.items()}
-        return document | {"domains": {name: _whole(name, table, known, groups) for name, table in domains.items()}}
+        common = document.get("quarantine_digest", {})
+        try:
+            QuarantineDigestRules.model_validate(common)
+        except ValidationError:
+            # It is told once, at its own key.
+            return document
+        return document | {"domains": _inheriting(document["domains"], "quarantine_digest", common)}
 
     @model_validator(mode="before")
     @classmethod
@@ -195,6 +198,24 @@ class Policy(Table):
         except ValidationError:
             return document
         return document | {"listeners": _inheriting(listeners, "limits", common)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _inherit_groups(cls, document: object) -> object:
+        """Lay each domain's table over the domain that it is the same as, and over its group."""
+        # What stands here last runs first: what is laid under all domains comes below their groups.
+        if not isinstance(document, dict) or not isinstance(document.get("domains", {}), dict):
+            return document
+        groups, domains = _tables_of(document.get("groups")), document.get("domains", {})
+        named = [table.get("group") for table in domains.values() if isinstance(table, dict)]
+        unused = set(groups) - {name for name in named if isinstance(name, str)}
+        for name, group in groups.items():
+            if name in unused:
+                raise ValueError(f"groups.{name} has no effect: no domain has group = {name!r}")
+            if not isinstance(group, dict) or {"group", "same_as"} & group.keys():
+                raise ValueError(f"groups.{name} is a table of keys of a domain, without group and same_as")
+        known = {_canonical(name): table for name, table in domains.items()}
+        return document | {"domains": {name: _whole(name, table, known, groups) for name, table in domains.items()}}
 
     @model_validator(mode="after")
     def _no_open_relay(self) -> "Policy":

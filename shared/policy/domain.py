@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from shared.address import Address, AddressError, canonical_local_part, parse_address, parse_local_part
 from shared.policy.checks import Checks
 from shared.policy.patterns import matches_local_part
+from shared.policy.quarantine_digest import QuarantineDigestRules
 from shared.policy.table import Domain, LocalPart, RouteText, Table
 from shared.routes import RouteKind, parse_route
 
@@ -97,7 +98,8 @@ class DomainRules(Table):
     batv: tags on the senders of this domain, for which all its mail must leave through this gateway where bounces
     without one are refused; it needs `rewriting_secrets` in the settings of edge and delivery, and bounces are taken
     for `forwarding.bounces_s`. greylisting: false leaves the domain out. checks: what differs from the global `checks`
-    for mail to this domain, key by key; outbound: from the global `outbound`, for mail from it.
+    for mail to this domain, key by key; outbound: from the global `outbound`, for mail from it. quarantine_digest: what
+    differs from the global one for its recipients.
     """
 
     route: RouteText | Annotated[list[RouteChoice], BeforeValidator(_choices), Field(min_length=1, max_length=20)]
@@ -114,6 +116,7 @@ class DomainRules(Table):
     greylisting: bool = True
     checks: Checks = Checks()
     outbound: Checks = Checks()
+    quarantine_digest: QuarantineDigestRules = QuarantineDigestRules()
 
     @model_validator(mode="after")
     def _catches_something(self) -> "DomainRules":

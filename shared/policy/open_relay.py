@@ -45,7 +45,18 @@ def _can_relay(relay: Relay) -> str | None:
         else:
             allowed = _both(allowed, (without(named[0], denied[0]), without(named[1], denied[1])))
     stranger = _stranger(allowed)
-    return f"a client at {stranger} could send from <{_sender(allow)}> to <{_FOREIGN}>" if stranger else None
+    if stranger is None:
+        return None
+    said = f"a client at {stranger} could send from <{_sender(allow)}> to <{_FOREIGN}>"
+    return f"{said}, as {_by(relay, stranger)} allows"
+
+
+def _by(relay: Relay, stranger: IPv4Address | IPv6Address) -> str:
+    """Return which part of the rules lets a stranger relay."""
+    for number, rule in enumerate(relay.rules, 1):
+        if _allows_strangers(rule) and (by := next((one for one in rule.networks if stranger in one), None)):
+            return f"relay.rules, rule {number} ({by})"
+    return f"relay.networks ({next((str(one) for one in relay.networks if stranger in one), 'all together')})"
 
 
 def _in_order(relay: Relay) -> Iterable[tuple[list[IPv4Network | IPv6Network], RelayAction]]:

@@ -4,31 +4,30 @@ Owns: which text is an address that can be banned, and for how long.
 On failure: ActionError: no `[redis]` in the settings (bans live in the memory of the edge then), or Redis is away.
 """
 
-import re
 import time
-from dataclasses import dataclass
 
-from services.console.actions.desk import ActionError, Desk
+from services.console.actions.desk import ActionError, Desk, NotUnderstood
 from services.console.actions.shared_state import shared_state
-from shared.bans import BAN_PREFIX, Ban, ban_key, decode_ban, earlier_key, encode_ban, points_key, subject_of_text
+from services.console.answers.bans import LONGEST_S, Banned, parse_length
+from shared.bans import (
+    BAN_PREFIX,
+    Ban,
+    ban_key,
+    decode_ban,
+    earlier_key,
+    encode_ban,
+    points_key,
+    subject_of,
+    subject_of_text,
+)
+
+__all__ = ["BY_HAND", "LONGEST_S", "Banned", "add_ban", "list_bans", "parse_length", "remove_ban"]
 
 BY_HAND = "by hand"
-LONGEST_S = 10 * 365 * 86_400
-_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
-_LENGTH = re.compile(r"([1-9][0-9]{0,8})(s|min|h|d)\Z")
 _NO_REDIS = (
     "the settings have no [redis], so bans live in the memory of the edge alone: they end by themselves, and all of "
     "them when the edge is restarted; [[access]] rules of the policy deny or allow addresses for good"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Banned:
-    """One ban in force. subject: an IPv4 address or an IPv6 /64. left_s: how long it still lasts."""
-
-    subject: str
-    ban: Ban
-    left_s: float
 
 
 async def list_bans(desk: Desk, limit: int) -> list[Banned]:
@@ -47,6 +46,10 @@ async def list_bans(desk: Desk, limit: int) -> list[Banned]:
 async def add_ban(desk: Desk, address: str, length_s: int, why: str = "") -> Banned:
     """Ban an address, or change the end of its ban; every edge heeds it within seconds. Raises ActionError."""
     subject, now = _subject(address), time.time()
+    if not 1 <= length_s <= LONGEST_S:
+        raise NotUnderstood("a ban lasts a second at least, and ten years at most")
+    if desk.caller.address and _is_subject(desk.caller.address, subject):
+        raise ActionError(f"this would lock you out: you act from {desk.caller.address}, and a ban holds here, too")
     async with shared_state(desk, _NO_REDIS) as state:
         # It tells how often the address was banned, and does not itself make its next ban longer.
         earlier = (await state.get([earlier_key(subject)]))[0]
@@ -70,19 +73,18 @@ async def remove_ban(desk: Desk, address: str, *, forget: bool = False) -> str:
     return subject
 
 
-def parse_length(text: str) -> int:
-    """Return the seconds of `90s`, `15min`, `12h` or `7d`. Raises ActionError."""
-    matched = _LENGTH.match(text)
-    if matched is None or int(matched[1]) * _UNITS[matched[2]] > LONGEST_S:
-        raise ActionError(f"{text[:40]!r} is not a length of time: write 90s, 15min, 12h or 7d")
-    return int(matched[1]) * _UNITS[matched[2]]
+def _is_subject(address: str, subject: str) -> bool:
+    try:
+        return subject_of(address) == subject
+    except ValueError:
+        return False
 
 
 def _subject(address: str) -> str:
     try:
         return subject_of_text(address)
     except ValueError as error:
-        raise ActionError(str(error)) from None
+        raise NotUnderstood(str(error)) from None
 
 
 async def _note(desk: Desk, action: str, subject: str, **details: object) -> None:

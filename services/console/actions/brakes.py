@@ -3,26 +3,18 @@
 On failure: ActionError: no `[redis]` in the settings (brakes live in the memory of content then), or Redis is away.
 """
 
-from dataclasses import dataclass
-
 from services.console.actions.desk import ActionError, Desk
 from services.console.actions.shared_state import shared_state
+from services.console.answers.accounts import Braked
 from shared.brake import BRAKE_PREFIX, brake_key
+
+__all__ = ["Braked", "list_braked", "release_brake"]
 
 _NO_REDIS = (
     "the settings have no [redis], so brakes live in the memory of content alone: they end by themselves after "
     "[brake] hold_s, and all of them when content is restarted"
 )
 _LIMIT = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Braked:
-    """An account that is held back. message_id: the message that was too much. left_s: how long it still lasts."""
-
-    login: str
-    message_id: str
-    left_s: float
 
 
 async def list_braked(desk: Desk) -> list[Braked]:

@@ -15,6 +15,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.console.actions.errors import ActionError, NotFound, NotUnderstood, OutOfBounds
 from services.console.database import Database
 from services.console.identity.rights import Caller, on_this_host
 from services.console.rows import Summary, event_rows
@@ -27,35 +28,9 @@ from shared.broker.topology import Exchange, Key
 from shared.event import Event, EventKind, Facts, Stage, encode_events
 from shared.ids import new_id
 
+__all__ = ["ActionError", "Desk", "NotFound", "NotUnderstood", "OutOfBounds", "open_desk", "os_user"]
 # Short, for a transaction waits for it, and behind that the recorder.
 _PUBLISH_DEADLINE_S = 5.0
-
-
-class ActionError(Exception):
-    """Something that could not be done; the text says what, and where it helps, how to mend it.
-
-    status: what the API answers.
-    """
-
-    status = 409
-
-
-class NotFound(ActionError):
-    """What was named is not there."""
-
-    status = 404
-
-
-class NotUnderstood(ActionError):
-    """What was said is of no form that could be done."""
-
-    status = 422
-
-
-class OutOfBounds(ActionError):
-    """What is not of the caller's domains."""
-
-    status = 403
 
 
 class Desk:

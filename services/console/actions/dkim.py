@@ -8,47 +8,40 @@ On failure: ActionError; nothing is changed then.
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, update
 
-from services.console.actions.desk import ActionError, Desk
+from services.console.actions.desk import ActionError, Desk, NotUnderstood
 from services.console.actions.dkim_book import Listed, listed, publish_book, retire_active
-from services.console.actions.key_records import DNS_PORT, Look, is_published, look_up
+from services.console.actions.key_records import DNS_PORT, is_published, look_up
 from services.console.actions.new_keys import PREFIX, SUFFIXES, make_pair, next_prefix, pem
+from services.console.answers.dkim import Looked, Switched, told_look
 from services.console.tables import dkim_keys
 from shared.address import AddressError, parse_domain
 from shared.dkim_keys import SIGNATURE_LIFE_S, KeyState, record_of
 from shared.dns.open import open_resolver
 
+__all__ = [
+    "GRACE_S",
+    "Looked",
+    "Switched",
+    "add_keys",
+    "list_keys",
+    "look_at_keys",
+    "prune_keys",
+    "retire_keys",
+    "switch_keys",
+    "told_look",
+]
+
 GRACE_S = float(SIGNATURE_LIFE_S)
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """A key, and what DNS says of it."""
-
-    key: Listed
-    looks: list[Look]
-
-    @property
-    def published(self) -> bool:
-        """Whether its record is there for everybody."""
-        return is_published(self.looks)
-
-
-@dataclass(frozen=True, slots=True)
-class Switched:
-    """What changed: keys that sign from now on, and keys that do no more."""
-
-    active: list[Listed]
-    retired: list[Listed]
 
 
 async def list_keys(desk: Desk, domain: str = "") -> list[Listed]:
     """Return the keys of a domain, or all. Raises ActionError for what is no domain."""
+    name = _theirs(desk, domain) if domain else ""
     async with desk.database.reading() as connection:
-        return await listed(connection, _checked_domain(domain) if domain else "")
+        return [key for key in await listed(connection, name) if desk.caller.covers(key.domain)]
 
 
 async def add_keys(desk: Desk, domain: str, selector: str = "", *, rotate: bool = False) -> list[Listed]:
@@ -56,9 +49,9 @@ async def add_keys(desk: Desk, domain: str, selector: str = "", *, rotate: bool 
 
     selector: what both selectors begin with; else the next one. rotate: for a domain that signs already.
     """
-    domain = _checked_domain(domain)
+    domain = _theirs(desk, domain)
     if selector and not PREFIX.match(selector):
-        raise ActionError(f"--selector {selector}: 1 to 52 of a-z, 0-9 and hyphens, none at either end")
+        raise NotUnderstood(f"--selector {selector}: 1 to 52 of a-z, 0-9 and hyphens, none at either end")
     made = await asyncio.to_thread(make_pair)
     now = time.time()
     async with desk.database.writing() as connection:
@@ -111,7 +104,7 @@ async def switch_keys(
     grace_s: for how long those that signed until now are kept. wait_s: for how long to wait for DNS, asking it every
     ask_every_s. port: of the nameservers of the zone.
     """
-    domain = _checked_domain(domain)
+    domain = _theirs(desk, domain)
     pending = [key for key in await list_keys(desk, domain) if key.state is KeyState.PENDING]
     if not pending:
         raise ActionError(f"{domain} has no keys that wait; make them: gatepost dkim add, or gatepost dkim rotate")
@@ -129,7 +122,7 @@ async def retire_keys(desk: Desk, domain: str, *, grace_s: float = GRACE_S, pend
 
     pending_only: forget the pending keys alone.
     """
-    domain = _checked_domain(domain)
+    domain = _theirs(desk, domain)
     now = time.time()
     async with desk.database.writing() as connection:
         known = await listed(connection, domain)
@@ -157,10 +150,11 @@ async def prune_keys(desk: Desk, domain: str = "") -> tuple[list[Listed], list[L
 
     The records of the first may be taken out of DNS after this, and not before.
     """
-    domain = _checked_domain(domain) if domain else ""
+    domain = _theirs(desk, domain) if domain else ""
     now = time.time()
     async with desk.database.writing() as connection:
-        retired = [key for key in await listed(connection, domain) if key.state is KeyState.RETIRED]
+        known = [key for key in await listed(connection, domain) if desk.caller.covers(key.domain)]
+        retired = [key for key in known if key.state is KeyState.RETIRED]
         over = [key for key in retired if (key.keep_until or 0.0) <= now]
         for key in over:
             await connection.execute(
@@ -213,12 +207,6 @@ def _told(missing: Sequence[Looked]) -> str:
     )
 
 
-def told_look(look: Look) -> str:
-    """Return a sentence about what a server says (PURE)."""
-    said = look.state.value if look.state is not None else f"no answer ({look.cause})"
-    return f"{said} at {look.server or 'our resolver'}"
-
-
 def _check_addable(domain: str, known: Sequence[Listed], *, rotate: bool) -> None:
     if any(key.state is KeyState.PENDING for key in known):
         raise ActionError(
@@ -232,11 +220,18 @@ def _check_addable(domain: str, known: Sequence[Listed], *, rotate: bool) -> Non
         raise ActionError(f"{domain} has keys that sign; make the next with gatepost dkim rotate {domain}")
 
 
+def _theirs(desk: Desk, domain: str) -> str:
+    """Return the one form of a domain that is the caller's. Raises ActionError."""
+    name = _checked_domain(domain)
+    desk.must_cover(name)
+    return name
+
+
 def _checked_domain(domain: str) -> str:
     try:
         name = parse_domain(domain)
     except AddressError as error:
-        raise ActionError(str(error)) from None
+        raise NotUnderstood(str(error)) from None
     if name.startswith("["):
-        raise ActionError(f"{domain} is an address; DKIM keys belong to domains")
+        raise NotUnderstood(f"{domain} is an address; DKIM keys belong to domains")
     return name

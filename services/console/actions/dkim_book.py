@@ -5,34 +5,17 @@ On failure: ActionError where the broker does not take the book; the transaction
 """
 
 import time
-from dataclasses import dataclass
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.actions.desk import Desk
+from services.console.answers.dkim import Listed
 from services.console.tables import dkim_keys, key_books
 from shared.broker.topology import Exchange, Key
-from shared.dkim_keys import DkimKey, KeyAlgorithm, KeyBook, KeyState, encode_keys, record_name
+from shared.dkim_keys import DkimKey, KeyAlgorithm, KeyBook, KeyState, encode_keys
 
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A key as a list shows it, without its secret. Times are Unix seconds."""
-
-    domain: str
-    selector: str
-    algorithm: str
-    record: str
-    state: KeyState
-    made_at: float
-    state_at: float
-    keep_until: float | None
-
-    @property
-    def name(self) -> str:
-        """Where its record stands."""
-        return record_name(self.selector, self.domain)
+__all__ = ["Listed", "listed", "publish_book", "retire_active"]
 
 
 async def listed(connection: AsyncConnection, domain: str) -> list[Listed]:

@@ -8,7 +8,6 @@ On failure: a `Look` without a state, which says why; nothing is raised.
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import dns.asyncquery
 import dns.exception
@@ -17,22 +16,16 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 
+from services.console.answers.dkim import Look, is_published
 from shared.dkim_keys import RecordState, judge_records
 from shared.dns.answer import BadName, DnsTemporary, Resolver
+
+__all__ = ["DNS_PORT", "Look", "is_published", "look_up"]
 
 DNS_PORT = 53
 _TIMEOUT_S = 3.0
 _MOST_SERVERS = 8
 _UDP_OCTETS = 1232
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one server says. server: empty for our resolver. state: None if it says nothing, for the cause."""
-
-    server: str
-    state: RecordState | None
-    cause: str = ""
 
 
 async def look_up(resolver: Resolver, name: str, record: str, *, port: int = DNS_PORT) -> list[Look]:
@@ -41,15 +34,6 @@ async def look_up(resolver: Resolver, name: str, record: str, *, port: int = DNS
     servers = await _nameservers(resolver, name)
     looks = await asyncio.gather(*(_ask(address, port, host, name, record) for host, address in servers))
     return [first, *looks]
-
-
-def is_published(looks: list[Look]) -> bool:
-    """Return whether the record is there for everybody: our resolver has it, and no nameserver says otherwise (PURE).
-
-    A nameserver that does not answer is no reason to wait: it answers nobody else, either, or only not us.
-    """
-    rest = looks[1:]
-    return looks[0].state is RecordState.PUBLISHED and all(one.state in (None, RecordState.PUBLISHED) for one in rest)
 
 
 async def _ask_resolver(resolver: Resolver, name: str, record: str) -> Look:

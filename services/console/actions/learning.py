@@ -6,7 +6,6 @@ says that it was learned before.
 """
 
 import asyncio
-from enum import StrEnum
 from typing import assert_never
 
 from aiospamc.header_values import ActionOption, MessageClassOption, MessageClassValue, SetOrRemoveValue
@@ -15,28 +14,27 @@ from services.console.actions import quarantine
 from services.console.actions.desk import ActionError, Desk
 from services.console.actions.quarantine import Held
 from services.console.actions.rspamd_controller import RspamdController
+from services.console.answers.quarantine import Class
 from services.console.settings import LearningSettings
 from shared.event import EventKind
 from shared.spamc import SpamdError, ask_spamd
 
+__all__ = ["Class", "learn"]
+
 _DEADLINE_S = 20.0
 
 
-class Class(StrEnum):
-    """What a mail is. The values are the engines' own words."""
+async def learn(desk: Desk, message_id: str, kind: Class, part: str | None = None, why: str = "") -> list[Held]:
+    """Teach the engine the copies of an id, held or released, and return them. Raises ActionError.
 
-    HAM = "ham"
-    SPAM = "spam"
-
-
-async def learn(desk: Desk, message_id: str, kind: Class, part: str | None = None) -> list[Held]:
-    """Teach the engine the copies of an id, held or released, and return them. Raises ActionError."""
+    why: as it stands in the audit. Who is in charge of single domains teaches with copies for them alone.
+    """
     settings = desk.settings.antispam
     if settings is None:
         raise ActionError(
             "the settings do not say which engine learns: name it in the section [antispam] of console.toml"
         )
-    copies = [copy for copy in await quarantine.find(desk, message_id, part) if copy.message]
+    copies = [copy for copy in await quarantine.find_to_decide(desk, message_id, part) if copy.message]
     if not copies:
         raise ActionError(f"{message_id} was deleted, so there is nothing to learn from")
     for message in {copy.message: None for copy in copies}:
@@ -44,7 +42,7 @@ async def learn(desk: Desk, message_id: str, kind: Class, part: str | None = Non
     async with desk.database.writing() as connection:
         for copy in copies:
             await desk.tell(connection, copy.id, EventKind.LEARNED, {"as": kind.value, "by": desk.who})
-            await desk.note(connection, "quarantine learn", copy.id, part=copy.part, learned_as=kind.value)
+            await desk.note(connection, "quarantine learn", copy.id, part=copy.part, learned_as=kind.value, reason=why)
     return copies
 
 

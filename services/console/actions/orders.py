@@ -2,18 +2,21 @@
 
 An order is written, published and committed in one transaction; a crash after the publish gives an order without its
 row, which delivery follows all the same, and tells of.
-On failure: ActionError, naming what was ordered before and what was not.
+Whom domains bound orders of these domains' mail alone: a hop, and all mail, are none of theirs.
+On failure: ActionError, naming what was ordered before and what was not; OutOfBounds before anything is ordered.
 """
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import ColumnElement, false, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.console.actions.desk import ActionError, Desk
+from services.console.actions.desk import ActionError, Desk, NotUnderstood, OutOfBounds
 from services.console.actions.waiting import concerned_by
+from services.console.rows import TEXT_LIMIT
 from services.console.tables import messages, orders
 from shared.broker.topology import Exchange, Key
 from shared.ids import new_id
@@ -24,6 +27,8 @@ ORDER_TYPE = "gatepost.order.v1"
 # Of one message: the parts of its parts, whose envelopes name the part and no more.
 _DESCENDANTS = 200
 _GENERATIONS = 10
+# Of one request.
+TARGETS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ async def give(desk: Desk, kind: OrderKind, names: Sequence[str], why: str, to: 
         for target in targets:
             Order("", 0.0, kind, target, desk.who, why, route)
     except ValueError as error:
-        raise ActionError(str(error)) from None
+        raise NotUnderstood(str(error)) from None
+    await _must_be_theirs(desk, targets)
     given: list[Given] = []
     for target in targets:
         try:
@@ -60,19 +66,57 @@ async def give(desk: Desk, kind: OrderKind, names: Sequence[str], why: str, to: 
 
 
 async def waiting_count(desk: Desk, names: Sequence[str]) -> int:
-    """Return how many waiting messages targets concern, as far as the trace knows. Raises ActionError."""
+    """Return how many waiting messages targets concern together, as far as the trace knows. Raises ActionError."""
     try:
-        wheres = [concerned_by(parse_target(name)) for name in names]
+        targets = [parse_target(name) for name in names]
     except OrderError as error:
-        raise ActionError(str(error)) from None
+        raise NotUnderstood(str(error)) from None
+    await _must_be_theirs(desk, targets)
     async with desk.database.reading() as connection:
-        return sum([await _count(connection, where) for where in wheres])
+        # A message that two targets concern counts once.
+        return await _count(connection, or_(false(), *map(concerned_by, targets)))
 
 
 async def suspensions(desk: Desk) -> list[Order]:
-    """Return the orders by which something is suspended, the oldest first."""
+    """Return the orders by which something is suspended, the oldest first; of the caller's domains."""
     async with desk.database.reading() as connection:
-        return (await _suspensions(connection)).all()
+        found = (await _suspensions(connection)).all()
+    if desk.caller.sees_all:
+        return found
+    return [one for one in found if one.target.by is By.DOMAIN and desk.caller.covers(one.target.name)]
+
+
+def missing_reason(kind: OrderKind, why: str) -> str:
+    """Return what to say where an order lacks the reason that it needs, or nothing (PURE)."""
+    if kind in (OrderKind.RETRY, OrderKind.RESUME) or why.strip():
+        return ""
+    return "Say why: whoever looks into it later needs to know."
+
+
+async def _must_be_theirs(desk: Desk, targets: Sequence[Target]) -> None:
+    """Raise OutOfBounds unless the caller's domains cover all that targets concern."""
+    if desk.caller.sees_all:
+        return
+    for target in targets:
+        match target.by:
+            case By.DOMAIN:
+                desk.must_cover(target.name)
+            case By.HOP | By.ALL:
+                desk.must_see_all(str(target))
+            case By.MESSAGE:
+                await _must_be_all_theirs(desk, target.name)
+            case other:
+                assert_never(other)
+
+
+async def _must_be_all_theirs(desk: Desk, message_id: str) -> None:
+    query = select(messages.c.recipients).where(messages.c.id == message_id)
+    async with desk.database.reading() as connection:
+        recipients = await connection.scalar(query)
+    # What the trace does not know yet may be anybody's; and of a list that was cut off, the rest may be.
+    if not recipients or len(recipients) >= TEXT_LIMIT:
+        raise OutOfBounds(f"{message_id} is not known to go to your domains alone")
+    desk.must_cover(*recipients.split(", "))
 
 
 async def _give(desk: Desk, kind: OrderKind, target: Target, why: str, to: str) -> Given:

@@ -1,32 +1,41 @@
 """Looking at quarantined mail, releasing and deleting it (I/O: SQL, broker).
 
 A release publishes the mail, then commits: a crash between the two leaves it held and delivers it, never the reverse.
-What goes on, and whether it may, is decided in services/console/release.py.
+What goes on, and whether it may, is decided in services/console/release.py; whose a copy is, in quarantine_bounds.py.
 On failure: ActionError; nothing is changed then.
 """
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import ColumnElement, Row, Select, select, update
+from sqlalchemy import ColumnElement, Row, Select, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.console.actions.desk import ActionError, Desk
+from services.console.actions.desk import ActionError, Desk, NotFound, OutOfBounds
+from services.console.actions.quarantine_bounds import as_seen, domain_marks, may_see, must_decide, names_rule
 from services.console.held import HELD
 from services.console.release import HeldCopy, Released, StillHeld, Wish, release_all
+from services.console.rows import TEXT_LIMIT, clean
 from services.console.tables import policy_history, quarantine
 from shared.broker.topology import Exchange, Key, content_key
 from shared.envelope import Envelope
 from shared.event import EventKind, Facts
 from shared.ids import parse_id
 from shared.policy import PolicyError, parse_policy
-from shared.wire import ENVELOPE, MAIL_TYPE, WireError, mail_headers, read_envelope
+from shared.wire import ENVELOPE, MAIL_TYPE, WireError, encode_envelope, mail_headers, read_envelope
+
+_BATCH_ROWS = 500
+# Behind what row a list goes on: when it was received, its id, its part.
+Behind = tuple[float, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which mail a list shows; None takes all. since: Unix seconds. sender, recipient: a part of the text."""
+    """Which mail a list shows; None takes all. since, until: Unix seconds. sender, recipient, subject: a part of it.
+
+    rule: of the policy (`antispam.refuse_at`), or a check's name.
+    """
 
     state: str | None = HELD
     reason: str | None = None
@@ -34,6 +43,9 @@ class Filter:
     recipient: str | None = None
     since: float | None = None
     limit: int = 50
+    until: float | None = None
+    subject: str | None = None
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +73,125 @@ class Held:
 _NOT_LISTED = frozenset({"headers", "message", "stored_at"})
 
 
-async def list_held(desk: Desk, wanted: Filter) -> list[Held]:
+async def list_held(desk: Desk, wanted: Filter, behind: Behind | None = None) -> list[Held]:
     """Return what is in quarantine, the newest first, without the messages themselves."""
+    columns = quarantine.c
+    query = (
+        select(*(column for column in columns if column.name not in _NOT_LISTED))
+        .where(*_conditions(desk, wanted))
+        .order_by(columns.received_at.desc(), columns.id.desc(), columns.part.desc())
+    )
+    found: list[Held] = []
+    async with desk.database.reading() as connection:
+        while True:
+            some = query if behind is None else query.where(_place() < tuple_(*behind))
+            rows = (await connection.execute(some.limit(max(wanted.limit, _BATCH_ROWS)))).all()
+            for row in rows:
+                held = held_of_row(row)
+                behind = (held.received_at, held.id, held.part)
+                if _is_wanted(desk, wanted, held):
+                    found.append(_as_seen(desk, held))
+                if len(found) == wanted.limit:
+                    return found
+            if len(rows) < max(wanted.limit, _BATCH_ROWS):
+                return found
+
+
+def _place() -> ColumnElement[tuple[object, ...]]:
+    return tuple_(quarantine.c.received_at, quarantine.c.id, quarantine.c.part)
+
+
+def _conditions(desk: Desk, wanted: Filter) -> list[ColumnElement[bool]]:
     columns = quarantine.c
     wheres: list[ColumnElement[bool]] = []
     if wanted.state is not None:
         wheres.append(columns.state == wanted.state)
     if wanted.reason is not None:
         wheres.append(columns.reason == wanted.reason)
-    if wanted.sender is not None:
-        wheres.append(columns.sender.icontains(wanted.sender, autoescape=True))
-    if wanted.recipient is not None:
-        wheres.append(columns.recipients.icontains(wanted.recipient, autoescape=True))
+    for column, part in (
+        (columns.sender, wanted.sender),
+        (columns.recipients, wanted.recipient),
+        (columns.subject, wanted.subject),
+    ):
+        if part is not None:
+            wheres.append(column.icontains(part, autoescape=True))
     if wanted.since is not None:
         wheres.append(columns.received_at >= wanted.since)
-    query = (
-        select(*(column for column in columns if column.name not in _NOT_LISTED))
-        .where(*wheres)
-        .order_by(columns.received_at.desc())
-    )
-    async with desk.database.reading() as connection:
-        return [_held(row) for row in await connection.execute(query.limit(wanted.limit))]
+    if wanted.until is not None:
+        wheres.append(columns.received_at < wanted.until)
+    if wanted.rule is not None:
+        wheres.append(
+            or_(columns.check == wanted.rule, columns.envelope.icontains(f'{_last(wanted.rule)}"', autoescape=True))
+        )
+    if desk.caller.domains is not None:
+        # Roughly; `_is_wanted` looks closely.
+        marks = [columns.envelope.icontains(mark, autoescape=True) for mark in domain_marks(desk.caller.domains)]
+        wheres.append(or_(columns.id.is_(None), *marks))
+    return wheres
+
+
+def _last(rule: str) -> str:
+    return rule.rpartition(".")[2]
+
+
+def _is_wanted(desk: Desk, wanted: Filter, held: Held) -> bool:
+    if desk.caller.sees_all and wanted.rule is None:
+        return True
+    envelope = envelope_of(held)
+    if not may_see(desk.caller, envelope):
+        return False
+    # What a part of a recipient's address finds must be one that the caller may know of.
+    if not desk.caller.sees_all and envelope is not None and wanted.recipient is not None:
+        known = ", ".join(one.address for one in as_seen(desk.caller, envelope).recipients)
+        if wanted.recipient.lower() not in known.lower():
+            return False
+    return wanted.rule is None or names_rule(envelope, held.check, wanted.rule)
+
+
+def _as_seen(desk: Desk, held: Held) -> Held:
+    """Return a copy without the recipients that the caller may not know of."""
+    envelope = None if desk.caller.sees_all else envelope_of(held)
+    if envelope is None:
+        return held
+    seen = as_seen(desk.caller, envelope)
+    if seen.recipients == envelope.recipients:
+        return held
+    known = ", ".join(one.address for one in seen.recipients)
+    return replace(held, recipients=known, envelope=encode_envelope(seen), headers="")
 
 
 async def find(desk: Desk, message_id: str, part: str | None = None) -> list[Held]:
-    """Return the quarantined copies of an id, whole. Raises ActionError if there are none."""
+    """Return the quarantined copies of an id that the caller sees, whole. Raises ActionError if there are none."""
     async with desk.database.reading() as connection:
-        return await _copies(connection, _of(message_id, part))
+        copies = await _copies(desk, connection, _of(message_id, part))
+    return [_as_seen(desk, copy) for copy in copies]
 
 
-async def release(desk: Desk, message_id: str, wish: Wish) -> list[Released]:
-    """Let the held copies of an id go on, past the rules of the wish, and return what went. Raises ActionError."""
+async def find_to_decide(desk: Desk, message_id: str, part: str | None = None) -> list[Held]:
+    """Return the copies of an id that the caller decides about. Raises ActionError, OutOfBounds if one is not."""
+    async with desk.database.reading() as connection:
+        copies = await _copies(desk, connection, _of(message_id, part))
+    must_decide(desk.caller, message_id, map(envelope_of, copies))
+    return copies
+
+
+async def note_taken(desk: Desk, copy: Held) -> None:
+    """Write into the audit that somebody takes the bytes of a copy away."""
     async with desk.database.writing() as connection:
-        copies = await _held_copies(connection, message_id, wish.part)
-        held = [HeldCopy(_envelope(copy), copy.message, copy.reason) for copy in copies]
+        await desk.note(connection, "quarantine download", copy.id, part=copy.part, size_bytes=copy.size_bytes)
+
+
+async def release(desk: Desk, message_id: str, wish: Wish, why: str = "", *, only: str | None = None) -> list[Released]:
+    """Let the held copies of an id go on, past the rules of the wish, and return what went. Raises ActionError.
+
+    why: as it stands in the audit. only: to this recipient alone; for the others it stays held.
+    """
+    async with desk.database.writing() as connection:
+        copies = await _held_copies(desk, connection, message_id, wish.part)
+        envelopes = [_envelope(copy) for copy in copies]
+        leaving = [_leaving(copy, envelope, only) for copy, envelope in zip(copies, envelopes, strict=True)]
+        must_decide(desk.caller, message_id, leaving)
+        held = [HeldCopy(envelope, copy.message, copy.reason) for copy, envelope in zip(copies, leaving, strict=True)]
         versions = {one.envelope.verdict.policy_version for one in held if one.envelope.verdict}
         shown = await _showing_verdicts(connection, versions)
         try:
@@ -102,17 +199,44 @@ async def release(desk: Desk, message_id: str, wish: Wish) -> list[Released]:
             released = release_all(held, wish, time.time(), shown)
         except StillHeld as error:
             raise ActionError(str(error)) from None
-        for copy, one in zip(copies, released, strict=True):
+        for copy, envelope, one in zip(copies, envelopes, released, strict=True):
             await _send(desk, one, again=wish.again)
-            await _mark(connection, copy, "released", copy.message)
+            rest = _staying(envelope, only)
+            if rest is None:
+                await _mark(connection, copy, "released", copy.message)
+            else:
+                await _keep_for(connection, copy, rest)
             recipients = [recipient.address for recipient in one.envelope.recipients]
             facts: Facts = {"by": desk.who, "recipients": [*recipients], "rules": [*one.rules], "again": wish.again}
             await desk.tell(connection, copy.id, EventKind.RELEASED, facts)
             await desk.note(
                 connection, "quarantine release", copy.id, part=copy.part, recipients=recipients, rules=one.rules,
-                again=wish.again,
+                again=wish.again, reason=why,
             )  # fmt: skip
     return released
+
+
+def _leaving(copy: Held, envelope: Envelope, only: str | None) -> Envelope:
+    if only is None:
+        return envelope
+    one = tuple(recipient for recipient in envelope.recipients if recipient.address == only)
+    if not one:
+        raise ActionError(f"{copy.id} is not held for {only} any more")
+    return envelope.with_recipients(one)
+
+
+def _staying(envelope: Envelope, only: str | None) -> Envelope | None:
+    """Return what stays held, or None if nothing does."""
+    rest = tuple(recipient for recipient in envelope.recipients if only is not None and recipient.address != only)
+    return envelope.with_recipients(rest) if rest else None
+
+
+async def _keep_for(connection: AsyncConnection, copy: Held, rest: Envelope) -> None:
+    values = {
+        "envelope": encode_envelope(rest),
+        "recipients": clean(", ".join(one.address for one in rest.recipients))[:TEXT_LIMIT],
+    }
+    await connection.execute(update(quarantine).where(_this(copy)).values(values))
 
 
 async def _send(desk: Desk, released: Released, *, again: bool) -> None:
@@ -140,17 +264,21 @@ async def _showing_verdicts(connection: AsyncConnection, versions: set[int]) -> 
     return shown
 
 
-async def delete(desk: Desk, message_id: str, part: str | None = None) -> list[Held]:
-    """Throw the held copies of an id away, keeping their rows without the messages. Raises ActionError."""
+async def delete(desk: Desk, message_id: str, part: str | None = None, why: str = "") -> list[Held]:
+    """Throw the held copies of an id away, keeping their rows without the messages. Raises ActionError.
+
+    why: as it stands in the audit.
+    """
     async with desk.database.writing() as connection:
-        copies = await _held_copies(connection, message_id, part)
+        copies = await _held_copies(desk, connection, message_id, part)
+        must_decide(desk.caller, message_id, map(envelope_of, copies))
         for copy in copies:
             await _mark(connection, copy, "deleted", b"")
             envelope = envelope_of(copy)
             recipients = [recipient.address for recipient in envelope.recipients] if envelope else []
             facts: Facts = {"by": desk.who, "recipients": [*recipients]}
             await desk.tell(connection, copy.id, EventKind.DELETED, facts)
-            await desk.note(connection, "quarantine delete", copy.id, part=copy.part, subject=copy.subject)
+            await desk.note(connection, "quarantine delete", copy.id, part=copy.part, subject=copy.subject, reason=why)
     return copies
 
 
@@ -163,23 +291,27 @@ def _of(text: str, part: str | None) -> Select[tuple[object, ...]]:
     return query if part is None else query.where(quarantine.c.part == part)
 
 
-async def _copies(connection: AsyncConnection, query: Select[tuple[object, ...]]) -> list[Held]:
-    copies = [_held(row) for row in await connection.execute(query)]
+async def _copies(desk: Desk, connection: AsyncConnection, query: Select[tuple[object, ...]]) -> list[Held]:
+    copies = [held_of_row(row) for row in await connection.execute(query)]
     if not copies:
-        raise ActionError("no such mail is in quarantine: `gatepost quarantine list --state all` shows what is")
-    return copies
+        raise NotFound("no such mail is in quarantine: `gatepost quarantine list --state all` shows what is")
+    seen = [copy for copy in copies if desk.caller.sees_all or may_see(desk.caller, envelope_of(copy))]
+    if not seen:
+        raise OutOfBounds(f"{copies[0].id} is not of your domains")
+    return seen
 
 
-async def _held_copies(connection: AsyncConnection, message_id: str, part: str | None) -> list[Held]:
+async def _held_copies(desk: Desk, connection: AsyncConnection, message_id: str, part: str | None) -> list[Held]:
     # Locked, so that two administrators do not release the same mail twice (SQLite locks the whole transaction).
-    copies = await _copies(connection, _of(message_id, part).with_for_update())
+    copies = await _copies(desk, connection, _of(message_id, part).with_for_update())
     held = [copy for copy in copies if copy.state == HELD]
     if not held:
         raise ActionError(f"{message_id} is not held any more: it was {copies[0].state} before")
     return held
 
 
-def _held(row: Row[tuple[object, ...]]) -> Held:
+def held_of_row(row: Row[tuple[object, ...]]) -> Held:
+    """Return a row of the quarantine as it is shown."""
     values = row._asdict()
     values.pop("stored_at", None)
     return Held(**values)
@@ -206,5 +338,9 @@ def _envelope(copy: Held) -> Envelope:
 
 
 async def _mark(connection: AsyncConnection, copy: Held, state: str, message: bytes) -> None:
-    this = (quarantine.c.id == copy.id) & (quarantine.c.part == copy.part)
-    await connection.execute(update(quarantine).where(this).values(state=state, state_at=time.time(), message=message))
+    values = {"state": state, "state_at": time.time(), "message": message}
+    await connection.execute(update(quarantine).where(_this(copy)).values(values))
+
+
+def _this(copy: Held) -> ColumnElement[bool]:
+    return (quarantine.c.id == copy.id) & (quarantine.c.part == copy.part)

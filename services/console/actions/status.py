@@ -1,167 +1,152 @@
 """How the pipeline is (I/O: HTTP to the services, management API, SQL).
 
 Output: `Status`; each part that could not be asked says why instead of failing the rest.
+Of a database that many ask about, as of a console's pages, one asking serves all who come within a few seconds, and
+what changes slowly is asked about once a minute.
 """
 
 import asyncio
-import http.client
-import json
-import ssl
 import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from collections import deque
+from collections.abc import Collection
+from dataclasses import replace
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.console.actions.alerts import Alert, judge
 from services.console.actions.desk import ActionError, Desk
-from services.console.actions.topology import as_broker
-from services.console.management import ManagementError, management
-from services.console.rows import WAITING
+from services.console.database import Database
+from services.console.management import ManagementError
+from services.console.pulse import mail
+from services.console.pulse.asking import ask_services, get, live, readiness
+from services.console.pulse.broker import ask_broker, depths
+from services.console.pulse.facts import Broker, Depth, Outcomes, Readiness, Status, Surroundings
+from services.console.pulse.growth import growing
+from services.console.pulse.kept import Kept
+from services.console.pulse.measures import Measures
 from services.console.settings import ConsoleSettings
-from services.console.tables import messages, quarantine
-from shared.broker.topology import QUEUES, Queue
 
-_TIMEOUT_S = 3.0
-_DAY_S = 86_400.0
-_STREAMS = frozenset({Queue.POLICY.value, Queue.ACCOUNTS.value, Queue.ORDERS.value, Queue.KEYS.value})
+__all__ = ["Depth", "Readiness", "Status", "depths", "get", "glance", "outcomes_for", "readiness", "status"]
 
-
-@dataclass(frozen=True, slots=True)
-class Readiness:
-    """A service's answer to /readyz. said: its own words, or why it could not be asked."""
-
-    service: str
-    url: str
-    ready: bool
-    said: str
+_QUICK_S = 3.0
+# The day is counted anew so often: it is shown in half hours, and counting a million messages takes half a second.
+_DAY_S = 30.0
+_SLOW_S = 60.0
+# The first page of a console that was just started waits so long for what is slow, and shows the rest.
+_PATIENCE_S = 1.0
+_SAMPLES = 240
 
 
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """A queue: how many wait, how many are in work, how many consumers."""
+class _Watch:
+    """What one process knows of one gateway. depths: of the queues, lately; seen: since when alerts are there."""
 
-    queue: str
-    ready: int
-    unacked: int
-    consumers: int
-    octets: int
+    def __init__(self) -> None:
+        self.quick: Kept[tuple[Status, dict[str, Measures]]] = Kept(_QUICK_S)
+        self.day: Kept[Outcomes] = Kept(_DAY_S)
+        self.slow: Kept[Surroundings] = Kept(_SLOW_S)
+        self.of_domains: dict[frozenset[str], Kept[Outcomes]] = {}
+        self.depths: deque[tuple[float, dict[str, int]]] = deque(maxlen=_SAMPLES)
+        self.seen: dict[str, float] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The whole picture. oldest: id, state and first_seen of what has waited longest. outcomes: of the last 24 h."""
-
-    services: tuple[Readiness, ...]
-    queues: tuple[Depth, ...]
-    queues_problem: str | None
-    outcomes: dict[str, int]
-    oldest: tuple[str, str, float] | None
-    held: int
-    database_problem: str | None
-
-    @property
-    def is_well(self) -> bool:
-        """Whether every service is ready and nothing kept us from asking."""
-        return all(one.ready for one in self.services) and not self.queues_problem and not self.database_problem
+_watches: WeakKeyDictionary[Database, _Watch] = WeakKeyDictionary()
 
 
 async def status(desk: Desk) -> Status:
-    """Ask everybody."""
-    services, (queues, queues_problem) = await asyncio.gather(readiness(desk.settings), _queues(desk.settings))
-    outcomes: dict[str, int] = {}
-    oldest, held, database_problem = None, 0, None
-    try:
-        outcomes, oldest, held = await _counts(desk)
-    except (SQLAlchemyError, OSError) as error:
-        database_problem = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return Status(services, queues, queues_problem, outcomes, oldest, held, database_problem)
+    """Ask everybody, and wait for all of them. Raises OutOfBounds for whom domains bound."""
+    return await _status(desk, None)
 
 
-async def readiness(settings: ConsoleSettings) -> tuple[Readiness, ...]:
-    """Ask each service whether it is ready."""
-    urls = settings.services.model_dump().items()
-    return tuple(await asyncio.gather(*(asyncio.to_thread(_ready, name, url) for name, url in urls)))
+async def glance(desk: Desk) -> tuple[Status, tuple[Alert, ...]]:
+    """Return how it is, within a moment, and what needs somebody's hand. Raises OutOfBounds for whom domains bound."""
+    found = await _status(desk, _PATIENCE_S)
+    watch = _watch(desk)
+    alerts = judge(found, watch.seen)
+    watch.seen = {alert.key: alert.since or found.at for alert in alerts}
+    return found, alerts
 
 
-async def depths(settings: ConsoleSettings) -> tuple[Depth, ...]:
-    """Return what waits in our queues, in the order of the way of a mail. Raises ActionError, ManagementError."""
-    return await asyncio.to_thread(_depths, settings)
+async def outcomes_for(desk: Desk, domains: Collection[str]) -> Outcomes:
+    """Return what became of the last day's mail from and to these domains. Raises OutOfBounds, SQLAlchemyError."""
+    desk.must_cover(*domains)
+    kept = _watch(desk).of_domains
+    if len(kept) > _SAMPLES:
+        kept.clear()
+    answer = await kept.setdefault(frozenset(domains), Kept(_QUICK_S)).get(lambda: _outcomes(desk, domains))
+    assert answer is not None, "without a bound on its patience, it has waited"
+    return answer
 
 
-def get(url: str, path: str, ca_file: Path | None = None) -> tuple[int, str]:
-    """Return the status and the text of a small HTTP answer. Raises OSError, http.client.HTTPException. Blocking."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme == "https":
-        context = ssl.create_default_context(cafile=ca_file)
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            host, parts.port or 443, timeout=_TIMEOUT_S, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(host, parts.port or 80, timeout=_TIMEOUT_S)
-    try:
-        connection.request("GET", parts.path.rstrip("/") + path)
-        answer = connection.getresponse()
-        return answer.status, answer.read(10_000).decode("utf-8", "replace").strip()
-    finally:
-        connection.close()
-
-
-def _ready(service: str, url: str) -> Readiness:
-    try:
-        code, said = get(url, "/readyz")
-    except (OSError, http.client.HTTPException) as error:
-        return Readiness(service, url, ready=False, said=f"not reachable: {error}")
-    return Readiness(service, url, ready=code == 200, said=said.splitlines()[0] if said else str(code))
-
-
-def _depths(settings: ConsoleSettings) -> tuple[Depth, ...]:
-    broker, url = as_broker(settings)
-    with management(url, broker) as api:
-        found = json.loads(api.get("queues", broker.vhost))
-    order = {spec.name: place for place, spec in enumerate(QUEUES) if spec.name not in _STREAMS}
-    ours = sorted((queue for queue in found if queue.get("name") in order), key=lambda queue: order[queue["name"]])
-    return tuple(map(_depth, ours))
-
-
-def _depth(queue: dict[str, Any]) -> Depth:
-    # Figures are missing until the broker has first gathered them.
-    return Depth(
-        queue["name"],
-        int(queue.get("messages_ready") or 0),
-        int(queue.get("messages_unacknowledged") or 0),
-        int(queue.get("consumers") or 0),
-        int(queue.get("message_bytes") or 0),
-    )
-
-
-async def _queues(settings: ConsoleSettings) -> tuple[tuple[Depth, ...], str | None]:
-    try:
-        return await depths(settings), None
-    except (ActionError, ManagementError, ValueError) as error:
-        return (), str(error)
-
-
-async def _counts(desk: Desk) -> tuple[dict[str, int], tuple[str, str, float] | None, int]:
-    since = time.time() - _DAY_S
-    columns = messages.c
-    by_state = (
-        select(columns.state, func.count())
-        .where(columns.last_seen >= since, columns.state.is_not(None))
-        .group_by(columns.state)
-        .order_by(columns.state)
-    )
-    waits = (
-        select(columns.id, columns.state, columns.first_seen)
-        .where(columns.state.in_([state.value for state in WAITING]))
-        .order_by(columns.first_seen)
-        .limit(1)
-    )
+async def _outcomes(desk: Desk, domains: Collection[str] | None) -> Outcomes:
     async with desk.database.reading() as connection:
-        outcomes = {str(state): int(count) for state, count in await connection.execute(by_state)}
-        row = (await connection.execute(waits)).one_or_none()
-        held = await connection.scalar(select(func.count()).where(quarantine.c.state == "held")) or 0
-    return outcomes, (row.id, row.state, row.first_seen) if row else None, int(held)
+        return await mail.outcomes(connection, time.time(), domains)
+
+
+def _watch(desk: Desk) -> _Watch:
+    return _watches.setdefault(desk.database, _Watch())
+
+
+async def _status(desk: Desk, patience_s: float | None) -> Status:
+    desk.must_see_all("the state of the gateway")
+    # Here, for its parts are many and slow to import, and other commands need none of them.
+    from services.console.pulse.surroundings import surroundings  # noqa: PLC0415
+
+    watch = _watch(desk)
+    quick = await watch.quick.get(lambda: _quick(desk, watch))
+    assert quick is not None, "without a bound on its patience, it has waited"
+    found, measures = quick
+    around = await watch.slow.get(lambda: surroundings(desk, measures), patience_s=patience_s)
+    return replace(found, surroundings=around)
+
+
+async def _quick(desk: Desk, watch: _Watch) -> tuple[Status, dict[str, Measures]]:
+    (services, measures), (queues, broker, queues_problem) = await asyncio.gather(
+        ask_services(desk.settings), _broker(desk.settings)
+    )
+    now = time.time()
+    if queues:
+        watch.depths.append((now, {queue.queue: queue.ready for queue in queues}))
+    found = Status(
+        services,
+        queues,
+        queues_problem,
+        outcomes={},
+        oldest=None,
+        held=0,
+        database_problem=None,
+        at=now,
+        live=live(measures),
+        broker=broker,
+        database=desk.database.where,
+        growing=growing(watch.depths),
+    )
+    return await _with_mail(desk, found, watch), measures
+
+
+async def _with_mail(desk: Desk, found: Status, watch: _Watch) -> Status:
+    try:
+        day = await watch.day.get(lambda: _outcomes(desk, None))
+        async with desk.database.reading() as connection:
+            facts = await mail.mail_facts(connection, found.at)
+    except (SQLAlchemyError, OSError) as error:
+        return replace(found, database_problem=str(error).splitlines()[0] if str(error) else type(error).__name__)
+    return replace(
+        found,
+        outcomes=day.total if day is not None else {},
+        day=day,
+        rates=facts.rates,
+        oldest=facts.oldest,
+        waiting=facts.waiting,
+        held=facts.held,
+        poison=facts.poison,
+        policy=facts.policy,
+    )
+
+
+async def _broker(settings: ConsoleSettings) -> tuple[tuple[Depth, ...], Broker | None, str | None]:
+    try:
+        queues, broker = await ask_broker(settings)
+    except (ActionError, ManagementError, ValueError) as error:
+        return (), None, str(error)
+    return queues, broker, None

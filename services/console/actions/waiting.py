@@ -2,18 +2,34 @@
 
 Owns: which rows of `messages` count as waiting, and which of them a target concerns. The trace runs seconds behind the
 queues, and it lacks what the recorder has not written yet; a queue itself cannot be looked into without taking from it.
-On failure: ActionError for what is no target.
+Whom domains bound sees mail from and to these domains alone, and no hops' states.
+On failure: ActionError for what is no target; OutOfBounds.
 """
 
 from dataclasses import dataclass
 from typing import assert_never
 
-from sqlalchemy import ColumnElement, case, func, literal, literal_column, select, true
+from sqlalchemy import ColumnElement, case, false, func, literal, literal_column, or_, select, true, tuple_
 
-from services.console.actions.desk import ActionError, Desk
+from services.console.actions.desk import Desk, NotUnderstood
+from services.console.answers.queues import Destination, HopSeen, WaitingMail
 from services.console.rows import State
 from services.console.tables import hops, messages
 from shared.order import By, OrderError, Target, parse_target
+
+__all__ = [
+    "IN_DELIVERY",
+    "REASONS_SHOWN",
+    "Destination",
+    "Filter",
+    "HopSeen",
+    "WaitingMail",
+    "concerned_by",
+    "destinations",
+    "hop_states",
+    "waiting_mail",
+    "within_bounds",
+]
 
 # In content, or on its way to it, is what has not been queued yet.
 IN_DELIVERY = (State.QUEUED, State.RETRYING, State.RELEASED)
@@ -23,56 +39,18 @@ _columns = messages.c
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which waiting mail a list shows; None takes all. reason: a part of the text."""
+    """Which waiting mail a list shows; None takes all. reason: a part of the text.
+
+    waits_as: a state of mail that has no hop yet. behind: first_seen and id of the last message that was shown.
+    """
 
     target: str | None = None
     domain: str | None = None
     hop: str | None = None
     reason: str | None = None
     limit: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """What waits for one next hop. hop: None for what was not tried yet, in which state. reasons: the most frequent.
-
-    oldest: when its oldest message came. next_try: the soonest, or None where it is tried as soon as there is room.
-    """
-
-    hop: str | None
-    state: str
-    messages: int
-    oldest: float
-    next_try: float | None
-    reasons: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingMail:
-    """One message that waits."""
-
-    id: str
-    hop: str | None
-    state: str
-    since: float
-    next_try: float | None
-    sender: str | None
-    recipients: str | None
-    subject: str | None
-    size_bytes: int | None
-    reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HopSeen:
-    """How a process of delivery last saw a hop. until: of a back-off, Unix seconds. at: when it told."""
-
-    hop: str
-    host: str
-    state: str
-    cause: str
-    until: float | None
-    at: float
+    waits_as: str | None = None
+    behind: tuple[float, str] | None = None
 
 
 def concerned_by(target: Target) -> ColumnElement[bool]:
@@ -95,7 +73,7 @@ def concerned_by(target: Target) -> ColumnElement[bool]:
 
 async def destinations(desk: Desk, wanted: Filter) -> list[Destination]:
     """Return what waits by next hop, the most first. Raises ActionError."""
-    where = _where(wanted)
+    where = _where(desk, wanted)
     # Of what has no hop yet, the state says what it waits for.
     state = case((_columns.hop.is_(None), _columns.state), else_=literal_column("''")).label("waits_as")
     groups = (
@@ -144,6 +122,9 @@ async def destinations(desk: Desk, wanted: Filter) -> list[Destination]:
 
 async def waiting_mail(desk: Desk, wanted: Filter) -> list[WaitingMail]:
     """Return the messages that wait, the oldest first. Raises ActionError."""
+    where = _where(desk, wanted)
+    if wanted.behind is not None:
+        where &= tuple_(_columns.first_seen, _columns.id) > tuple_(*map(literal, wanted.behind))
     # What was split off knows its recipients alone.
     whole = messages.alias()
     query = (
@@ -160,7 +141,7 @@ async def waiting_mail(desk: Desk, wanted: Filter) -> list[WaitingMail]:
             _columns.waits_for,
         )
         .select_from(messages.outerjoin(whole, whole.c.id == _columns.parent))
-        .where(_where(wanted))
+        .where(where)
         .order_by(_columns.first_seen, _columns.id)
         .limit(wanted.limit)
     )
@@ -184,16 +165,28 @@ async def waiting_mail(desk: Desk, wanted: Filter) -> list[WaitingMail]:
 
 
 async def hop_states(desk: Desk) -> list[HopSeen]:
-    """Return how hops were last seen, those in trouble first."""
+    """Return how hops were last seen, those in trouble first. Raises OutOfBounds."""
+    desk.must_see_all("how next hops are")
     in_trouble = case((hops.c.state == "open", 1), else_=0)
     query = select(hops).order_by(in_trouble, hops.c.hop, hops.c.host)
     async with desk.database.reading() as connection:
         return [HopSeen(*row) for row in await connection.execute(query)]
 
 
-def _where(wanted: Filter) -> ColumnElement[bool]:
+def within_bounds(desk: Desk) -> ColumnElement[bool]:
+    """Return the condition on `messages` for what the caller may see: mail from and to the caller's domains."""
+    if desk.caller.domains is None:
+        return true()
+    sender = func.lower(_columns.sender)
+    theirs = [
+        _to_domain(domain) | sender.endswith(f"@{domain}", autoescape=True) for domain in sorted(desk.caller.domains)
+    ]
+    return or_(false(), *theirs)
+
+
+def _where(desk: Desk, wanted: Filter) -> ColumnElement[bool]:
     try:
-        where = concerned_by(parse_target(wanted.target) if wanted.target else Target(By.ALL))
+        where = concerned_by(parse_target(wanted.target) if wanted.target else Target(By.ALL)) & within_bounds(desk)
         for name, by in ((wanted.domain, By.DOMAIN), (wanted.hop, By.HOP)):
             if name is not None:
                 target = parse_target(name)
@@ -201,7 +194,9 @@ def _where(wanted: Filter) -> ColumnElement[bool]:
                     raise OrderError(f"{name!r} is no {'domain' if by is By.DOMAIN else 'next hop'}")
                 where &= concerned_by(target)
     except OrderError as error:
-        raise ActionError(str(error)) from None
+        raise NotUnderstood(str(error)) from None
+    if wanted.waits_as is not None:
+        where &= _columns.hop.is_(None) & (_columns.state == wanted.waits_as)
     return where & (_columns.waits_for.icontains(wanted.reason, autoescape=True) if wanted.reason else true())
 
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from services.console.actions import accounts, brakes
-from services.console.cli.frame import out, plain, run, say, table, when
+from services.console.answers.accounts import Braked, Listed, Made
+from services.console.cli.api import Nothing, part
+from services.console.cli.frame import ask, out, plain, say, table, when
 from services.console.story.told import span
 
 app = typer.Typer(no_args_is_help=True, help="Logins that may send mail through the submission listeners.")
@@ -14,7 +15,7 @@ Login = Annotated[str, typer.Argument(metavar="LOGIN", help="Usually the mail ad
 
 
 @app.command()
-def add(  # noqa: PLR0917  (Typer passes them by name)
+def add(
     login: Login,
     sender: Annotated[
         list[str] | None,
@@ -37,11 +38,17 @@ def add(  # noqa: PLR0917  (Typer passes them by name)
 ) -> None:
     """Add an account; edge knows it within a second."""
     password = None if elsewhere else _password(password_stdin)
-    made = run(
-        lambda desk: accounts.add_account(desk, login, password, sender or (), replace=replace, cram_md5=cram_md5)
-    )
+    new = {
+        "login": login,
+        "password": password,
+        "elsewhere": elsewhere,
+        "senders": sender or [],
+        "replace": replace,
+        "cram_md5": cram_md5,
+    }
+    made = ask(lambda api: api.post("/accounts", Made, new)).account
     say(f"{made.login} may send as {', '.join(made.senders or (made.login,))}.")
-    if made.cram_md5 is not None:
+    if made.cram_md5:
         say(
             "Warning: this password is now kept as it is, in the database and by every edge; whoever reads it there "
             "can use it. SCRAM-SHA-256 needs no such thing.",
@@ -59,7 +66,7 @@ def _password(from_stdin: bool) -> str:
 @app.command("list")
 def list_accounts() -> None:
     """List the accounts."""
-    found = run(accounts.list_accounts)
+    found = ask(lambda api: api.get("/accounts", list[Listed]))
     if not found:
         say("There are no accounts.")
         return
@@ -70,7 +77,7 @@ def list_accounts() -> None:
     out().print(shown)
 
 
-def _notes(account: accounts.Listed) -> list[str]:
+def _notes(account: Listed) -> list[str]:
     notes = {"disabled": account.disabled, "password elsewhere": account.elsewhere, "CRAM-MD5": account.cram_md5}
     return [note for note, holds in notes.items() if holds]
 
@@ -78,14 +85,14 @@ def _notes(account: accounts.Listed) -> list[str]:
 @app.command()
 def remove(login: Login) -> None:
     """Remove an account."""
-    run(lambda desk: accounts.remove_account(desk, login))
+    ask(lambda api: api.delete(f"/accounts/{part(login)}", Nothing))
     say(f"{login} is removed.")
 
 
 @app.command()
 def braked() -> None:
     """List the accounts whose mail is held back because they sent too much spam."""
-    found = run(brakes.list_braked)
+    found = ask(lambda api: api.get("/brakes", list[Braked]))
     if not found:
         say("No account is held back.")
         return
@@ -98,5 +105,5 @@ def braked() -> None:
 @app.command()
 def unbrake(login: Login) -> None:
     """Let an account's mail pass again, once its password is changed or its machine is clean."""
-    run(lambda desk: brakes.release_brake(desk, login))
+    ask(lambda api: api.delete(f"/brakes/{part(login)}", Nothing))
     say(f"The mail of {login} passes again.")

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from services.console.actions import bans
-from services.console.actions.bans import Banned
-from services.console.actions.desk import ActionError
-from services.console.cli.frame import out, plain, run, say, say_json, table, when
+from services.console.actions.errors import ActionError
+from services.console.answers.bans import Banned, Lifted, parse_length
+from services.console.cli.frame import ask, out, plain, say, say_json, table, when
 from services.console.story.reasons import refusal
 from services.console.story.told import span
 
@@ -22,7 +21,7 @@ def list_bans(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """List the bans in force."""
-    found = run(lambda desk: bans.list_bans(desk, limit))
+    found = ask(lambda api: api.get("/bans", list[Banned], limit=limit))
     if as_json:
         say_json([_facts(one) for one in found])
         return
@@ -47,10 +46,11 @@ def add(
 ) -> None:
     """Ban an address, or change the end of its ban; [bans] never and the relay networks are stronger."""
     try:
-        length_s = bans.parse_length(length)
+        length_s = parse_length(length)
     except ActionError as error:
         raise typer.BadParameter(str(error), param_hint="--for") from None
-    made = run(lambda desk: bans.add_ban(desk, address, length_s, why))
+    wanted = {"address": address, "length_s": length_s, "why": why}
+    made = ask(lambda api: api.post("/bans", Banned, wanted))
     if as_json:
         say_json(_facts(made))
         return
@@ -65,8 +65,8 @@ def remove(
     ] = False,
 ) -> None:
     """Lift a ban; every edge lets the address in again within seconds."""
-    subject = run(lambda desk: bans.remove_ban(desk, address, forget=forget))
-    say(f"{subject} is not banned any more.")
+    lifted = ask(lambda api: api.delete("/bans", Lifted, address=address, forget=forget))
+    say(f"{lifted.subject} is not banned any more.")
 
 
 def _facts(one: Banned) -> dict[str, object]:

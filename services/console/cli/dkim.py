@@ -1,16 +1,17 @@
 """`gatepost dkim add | list | show | check | switch | rotate | retire | prune`."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from services.console.actions import dkim
-from services.console.actions.bans import parse_length
-from services.console.actions.desk import ActionError
-from services.console.actions.dkim import Looked
-from services.console.actions.dkim_book import Listed
-from services.console.cli.frame import out, plain, run, say, say_json, table, when
+from services.console.actions.errors import ActionError
+from services.console.answers.bans import parse_length
+from services.console.answers.dkim import Listed, Looked, Pruned, Switched, told_look
+from services.console.cli.api import Api, part
+from services.console.cli.frame import ask, out, plain, say, say_json, table, when
 from shared.dkim_keys import SIGNATURE_LIFE_S, KeyState, zone_line
 
 app = typer.Typer(no_args_is_help=True, help="Keys that sign outgoing mail: RSA-2048 and Ed25519 together.")
@@ -22,25 +23,28 @@ Grace = Annotated[
     str, typer.Option("--grace", metavar="LENGTH", help="For how long the old keys are kept, as 12h or 7d.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+_ASK_EVERY_S = 15.0
 _MARKS = {KeyState.PENDING: "waits", KeyState.ACTIVE: "signs", KeyState.RETIRED: "retired"}
 
 
 @app.command()
 def add(domain: Domain, selector: Selector = "", as_json: Json = False) -> None:
     """Make the first keys of a domain; they sign once their records are published and `switch` was run."""
-    _tell_made(run(lambda desk: dkim.add_keys(desk, domain, selector)), as_json=as_json)
+    new = {"selector": selector}
+    _tell_made(ask(lambda api: api.post(_path(domain), list[Listed], new)), as_json=as_json)
 
 
 @app.command()
 def rotate(domain: Domain, selector: Selector = "", as_json: Json = False) -> None:
     """Make the next keys of a domain that signs; the present ones sign on until `switch`."""
-    _tell_made(run(lambda desk: dkim.add_keys(desk, domain, selector, rotate=True)), as_json=as_json)
+    new = {"selector": selector, "rotate": True}
+    _tell_made(ask(lambda api: api.post(_path(domain), list[Listed], new)), as_json=as_json)
 
 
 @app.command("list")
 def list_keys(as_json: Json = False) -> None:
     """List all keys."""
-    found = run(dkim.list_keys)
+    found = ask(lambda api: api.get("/dkim", list[Listed]))
     if as_json:
         say_json([_facts(key) for key in found])
         return
@@ -58,7 +62,7 @@ def list_keys(as_json: Json = False) -> None:
 @app.command()
 def show(domain: Domain, as_json: Json = False) -> None:
     """Show the records of a domain's keys, and what DNS says of each now."""
-    looked = run(lambda desk: dkim.look_at_keys(desk, domain))
+    looked = ask(lambda api: api.get(f"{_path(domain)}/records", list[Looked]))
     if as_json:
         say_json([_facts(one.key) | _answers(one) for one in looked])
         return
@@ -71,7 +75,7 @@ def show(domain: Domain, as_json: Json = False) -> None:
 @app.command()
 def check(domain: Domain, as_json: Json = False) -> None:
     """Ask DNS whether the records of all keys of a domain are there; exit code 1 if one is not."""
-    looked = run(lambda desk: dkim.look_at_keys(desk, domain))
+    looked = ask(lambda api: api.get(f"{_path(domain)}/records", list[Looked]))
     missing = [one for one in looked if not one.published]
     if as_json:
         say_json([_facts(one.key) | _answers(one) for one in looked])
@@ -94,7 +98,7 @@ def switch(
 ) -> None:
     """Let the waiting keys sign, if DNS has their records, and retire those that signed until now."""
     grace_s = _length(grace)
-    done = run(lambda desk: dkim.switch_keys(desk, domain, grace_s=grace_s, wait_s=wait * 60.0))
+    done = ask(lambda api: _switch(api, domain, grace_s, wait * 60.0))
     if as_json:
         say_json({"active": [_facts(key) for key in done.active], "retired": [_facts(key) for key in done.retired]})
         return
@@ -110,7 +114,8 @@ def retire(
 ) -> None:
     """Let a domain sign no more, and forget keys that do not sign yet."""
     grace_s = _length(grace)
-    retired = run(lambda desk: dkim.retire_keys(desk, domain, grace_s=grace_s, pending_only=pending))
+    asked = {"grace_s": grace_s, "pending_only": pending}
+    retired = ask(lambda api: api.post(f"{_path(domain)}/retire", list[Listed], asked))
     if pending:
         say("The keys that waited are forgotten; their records, where published, may be taken out of DNS.")
         return
@@ -124,7 +129,9 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Forget retired keys whose grace is over, and say which records may go; exit code 1 if there is none yet."""
-    over, kept = run(lambda desk: dkim.prune_keys(desk, domain))
+    path = f"{_path(domain)}/prune" if domain else "/dkim/prune"
+    pruned = ask(lambda api: api.post(path, Pruned))
+    over, kept = pruned.forgotten, pruned.kept
     if as_json:
         say_json({"forgotten": [_facts(key) for key in over], "kept": [_facts(key) for key in kept]})
     else:
@@ -165,9 +172,28 @@ def _tell_retired(retired: Sequence[Listed], grace_s: float) -> None:
         say(f"After that, `gatepost dkim prune {retired[0].domain}` forgets the keys and says which records may go.")
 
 
+def _path(domain: str) -> str:
+    return f"/domains/{part(domain)}/dkim"
+
+
+async def _switch(api: Api, domain: str, grace_s: float, wait_s: float) -> Switched:
+    """Switch; where DNS does not have all records, ask again until the time is over."""
+    give_up_at = time.monotonic() + wait_s
+    while (left_s := give_up_at - time.monotonic()) > 0:
+        waiting = [
+            one
+            for one in await api.get(f"{_path(domain)}/records", list[Looked])
+            if one.key.state is KeyState.PENDING and not one.published
+        ]
+        if not waiting:
+            break
+        await asyncio.sleep(min(_ASK_EVERY_S, left_s))
+    return await api.post(f"{_path(domain)}/switch", Switched, {"grace_s": grace_s})
+
+
 def _tell_looks(one: Looked) -> None:
     for look in one.looks:
-        say(f"  {dkim.told_look(look)}")
+        say(f"  {told_look(look)}")
 
 
 def _answers(one: Looked) -> dict[str, object]:

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import tomlkit
 import typer
+from pydantic import JsonValue
 from rich.text import Text
 
-from services.console.actions import domains
-from services.console.actions.desk import ActionError
-from services.console.actions.policies import Applied
-from services.console.cli.frame import fail, out, plain, run, say, say_json, table, when
+from services.console.answers.domains import Change, DomainListed, DomainTold, RouteTold
+from services.console.cli.api import Api, part
+from services.console.cli.frame import ask, fail, out, plain, say, say_json, steps, table, when
 from services.console.domain_check.check import Check, Level
-from services.console.domain_edit import Value, read_value
-from shared.policy.domain import DomainRules
+from services.console.domain_edit import Value, read_value, steps_of
+from shared.address import AddressError, parse_domain
 
 app = typer.Typer(
     no_args_is_help=True, help="Our domains: their rules, their routes, and whether all is well with them."
@@ -55,25 +55,24 @@ def add(
         "recipients": _recipients(recipients),
     }
     whole |= dict(map(_assignment, key or ()))
-    _done(run(lambda desk: domains.add_domain(desk, name, whole, _why(reason))))
+    new = {"domain": name, "keys": whole, "reason": _why(reason)}
+    _done(ask(lambda api: api.post("/domains", Change, new)))
     say(f"See whether all is well with it: gatepost domain check {name}")
 
 
 @app.command("list")
 def list_domains(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """List our domains."""
-    found = run(domains.list_domains)
+    found = ask(lambda api: api.get("/domains", list[DomainListed], people=True))
     if as_json:
-        say_json([{"domain": one.domain, **_facts(one.rules)} for one in found])
+        say_json([{"domain": one.domain, **_facts(one)} for one in found])
         return
     if not found:
         say("No domain is ours yet: gatepost domain add")
         return
     shown = table("domain", "route", "recipients", "aliases")
     for one in found:
-        rules = one.rules
-        routes = ", ".join(choice.to for choice in rules.routes)
-        shown.add_row(*map(plain, (one.domain, routes, _who(rules), len(rules.aliases) or "")))
+        shown.add_row(*map(plain, (one.domain, ", ".join(one.routes), _who(one), one.aliases or "")))
     out().print(shown)
 
 
@@ -81,19 +80,18 @@ def list_domains(as_json: Annotated[bool, typer.Option("--json", help="For progr
 def show(domain: Domain, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Show a domain: its routes and how they are, who lives there, its keys, and what its table says."""
     name = _domain(domain)
-    found = run(lambda desk: domains.show_domain(desk, name))
+    found = ask(lambda api: api.get(f"/domains/{part(name)}", DomainTold))
     if as_json:
         say_json(_shown_facts(found))
         return
     say(f"{found.domain}, by version {found.version} of the policy", style="bold")
     shown = table("route", "priority", "weight", "how it is")
     for route in found.routes:
-        choice = route.choice
-        shown.add_row(*map(plain, (choice.to, choice.priority, choice.weight, _health(route))))
+        shown.add_row(*map(plain, (route.to, route.priority, route.weight, _health(route))))
     out().print(shown)
-    say(f"recipients: {_who(found.rules)}; aliases: {len(found.rules.aliases)}")
-    if found.rules.catch_all:
-        say(f"all others: {found.rules.catch_all}")
+    say(f"recipients: {_who(found)}; aliases: {found.aliases}")
+    if found.catch_all:
+        say(f"all others: {found.catch_all}")
     if found.keys:
         keys = table("DKIM selector", "algorithm", "state")
         for key in found.keys:
@@ -101,8 +99,11 @@ def show(domain: Domain, as_json: Annotated[bool, typer.Option("--json", help="F
         out().print(keys)
     else:
         say(f"DKIM: no keys, so its mail is not signed: gatepost dkim add {name}")
+    if found.table is None:
+        say("what its table has in the document is not for your role.")
+        return
     say("what its table has in the document; all else is as in `gatepost policy show`, or the default:")
-    say(tomlkit.dumps({key: _shortened(value) for key, value in found.own.items()}).rstrip("\n"))
+    say(tomlkit.dumps({key: _shortened(value) for key, value in found.table.items()}).rstrip("\n"))
 
 
 @app.command()
@@ -115,7 +116,7 @@ def check(
     Ends with 1 if something is wrong.
     """
     names = [_domain(one) for one in domain or ()]
-    found = run(lambda desk: domains.check_domains(desk, names))
+    found = ask(lambda api: _checks(api, names))
     worst = any(one.level is Level.WRONG for checks in found.values() for one in checks)
     if as_json:
         say_json({name: [asdict(one) for one in checks] for name, checks in found.items()})
@@ -143,21 +144,36 @@ def set_keys(
         raise typer.BadParameter("say what is to change: KEY=VALUE, or --unset KEY")
     if isinstance(changes.get("recipients"), str):
         changes["recipients"] = _recipients(str(changes["recipients"]))
-    _done(run(lambda desk: domains.set_keys(desk, name, changes, _why(reason))))
+    asked = {
+        "changes": [{"path": steps_of(key), "value": value} for key, value in changes.items()],
+        "reason": _why(reason),
+    }
+    _done(ask(lambda api: api.patch(f"/domains/{part(name)}", Change, asked)))
 
 
 @app.command()
 def remove(domain: Domain, reason: Reason) -> None:
     """Let a domain be none of ours any more: mail to it is refused from then on; what waits is still delivered."""
     name = _domain(domain)
-    _done(run(lambda desk: domains.remove_domain(desk, name, _why(reason))))
+    why = _why(reason)
+    _done(ask(lambda api: api.delete(f"/domains/{part(name)}", Change, reason=why)))
 
 
 def _domain(text: str) -> str:
     try:
-        return domains.domain_of(text)
-    except ActionError as error:
+        return parse_domain(text)
+    except AddressError as error:
         fail(str(error), code=2)
+
+
+async def _checks(api: Api, names: list[str]) -> dict[str, list[Check]]:
+    """Return the checks of domains, of all if none is named."""
+    chosen = names or [one.domain for one in await api.get("/domains", list[DomainListed])]
+    found: dict[str, list[Check]] = {}
+    # One after the other: a check is many questions already.
+    for name in steps(chosen, "checking"):
+        found[name] = await api.post(f"/domains/{part(name)}/check", list[Check])
+    return found
 
 
 def _why(reason: str) -> str:
@@ -179,12 +195,12 @@ def _recipients(text: str) -> Value:
     return [part for part in (piece.strip() for piece in text.split(",")) if part]
 
 
-def _done(applied: Applied) -> None:
-    if not applied.is_new:
-        say(f"Nothing to change: version {applied.entry.version} says so already.")
+def _done(done: Change) -> None:
+    if not done.is_new:
+        say(f"Nothing to change: version {done.version} says so already.")
         return
-    sys.stdout.write(applied.diff)
-    say(f"Version {applied.entry.version} is in force.")
+    sys.stdout.write(done.diff)
+    say(f"Version {done.version} is in force.")
 
 
 def _print_checks(name: str, checks: list[Check]) -> None:
@@ -199,22 +215,22 @@ def _print_checks(name: str, checks: list[Check]) -> None:
     say(f"   {len(checks)} looked at: {said}")
 
 
-def _who(rules: DomainRules) -> str:
-    if isinstance(rules.recipients, str):
-        return rules.recipients
-    shown = ", ".join(rules.recipients[:5])
-    return f"{shown}, … ({len(rules.recipients)})" if len(rules.recipients) > 5 else shown or "none"
+def _who(told: DomainListed | DomainTold) -> str:
+    if told.people is None:
+        return str(told.recipients)
+    shown = ", ".join(told.people[:5])
+    return f"{shown}, … ({len(told.people)})" if len(told.people) > 5 else shown or "none"
 
 
-def _health(route: domains.RouteHealth) -> str:
+def _health(route: RouteTold) -> str:
     if not route.said:
         return "nothing said of it yet"
     return "; ".join(
-        f"{host}: {state}{f' ({cause})' if cause else ''} since {when(at)}" for host, state, cause, at in route.said
+        f"{one.host}: {one.state}{f' ({one.cause})' if one.cause else ''} since {when(one.since)}" for one in route.said
     )
 
 
-def _shortened(value: Value) -> Value:
+def _shortened(value: JsonValue) -> JsonValue:
     """Return a value with long lists cut, for a screen."""
     if isinstance(value, list) and len(value) > 20:
         return [*value[:20], f"… and {len(value) - 20} more"]
@@ -224,24 +240,25 @@ def _shortened(value: Value) -> Value:
     return value
 
 
-def _facts(rules: DomainRules) -> dict[str, object]:
+def _facts(told: DomainListed | DomainTold) -> dict[str, object]:
+    choices = told.choices if isinstance(told, DomainListed) else told.routes
     return {
-        "routes": [choice.model_dump() for choice in rules.routes],
-        "recipients": rules.recipients,
-        "aliases": len(rules.aliases),
+        "routes": [{"to": one.to, "priority": one.priority, "weight": one.weight} for one in choices],
+        "recipients": told.recipients if told.people is None else told.people,
+        "aliases": told.aliases,
     }
 
 
-def _shown_facts(found: domains.Shown) -> dict[str, object]:
+def _shown_facts(found: DomainTold) -> dict[str, object]:
     return {
         "domain": found.domain,
-        **_facts(found.rules),
+        **_facts(found),
         "version": found.version,
         "health": [
-            {"hop": route.hop, "host": host, "state": state, "cause": cause, "at": at}
+            {"hop": route.hop, "host": one.host, "state": one.state, "cause": one.cause, "at": one.since}
             for route in found.routes
-            for host, state, cause, at in route.said
+            for one in route.said
         ],
         "keys": [{"selector": key.selector, "algorithm": key.algorithm, "state": key.state} for key in found.keys],
-        "table": found.own,
+        "table": found.table,
     }

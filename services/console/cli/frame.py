@@ -9,28 +9,38 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import structlog
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from services.console.actions.desk import ActionError, Desk, open_desk, os_user
-from services.console.settings import ConsoleSettings, load_console_settings, settings_path
+from services.console.actions.errors import ActionError
+from services.console.cli.api import Api, open_api
+from services.console.cli.target import read_target
 from services.console.story.told import moment
 from shared.errors import SettingsError
 from shared.logs import escape
 
+if TYPE_CHECKING:
+    from services.console.actions.desk import Desk
+    from services.console.settings import ConsoleSettings
+
 Result = TypeVar("Result")
+Thing = TypeVar("Thing")
 _PIPE_WIDTH = 220
 
 
-def run(action: Callable[[Desk], Awaitable[Result]], *, migrate: bool = True) -> Result:
+def run(action: Callable[["Desk"], Awaitable[Result]], *, migrate: bool = True) -> Result:
     """Run an action on an open desk and return what it returns; failures end the command with their text."""
+    # Imported here: a command that speaks to a console elsewhere needs no database and no broker.
+    from services.console.actions.desk import open_desk, os_user  # noqa: PLC0415
+
     settings, _ = settings_here()
 
     async def at_desk() -> Result:
@@ -43,8 +53,28 @@ def run(action: Callable[[Desk], Awaitable[Result]], *, migrate: bool = True) ->
         fail(str(error))
 
 
-def settings_here() -> tuple[ConsoleSettings, Path]:
+def ask(question: Callable[[Api], Awaitable[Result]]) -> Result:
+    """Ask the API: of the console that the user has logged in to, else of the one whose settings are here."""
+    try:
+        target = read_target()
+    except SettingsError as error:
+        fail(str(error), code=2)
+    settings = None if target is not None else settings_here()[0]
+
+    async def asked() -> Result:
+        async with open_api(target, settings) as api:
+            return await question(api)
+
+    try:
+        return asyncio.run(asked())
+    except (ActionError, SettingsError) as error:
+        fail(str(error))
+
+
+def settings_here() -> tuple["ConsoleSettings", Path]:
     """Return the settings and their file, or end the command with 2."""
+    from services.console.settings import load_console_settings, settings_path  # noqa: PLC0415
+
     _silence()
     try:
         return load_console_settings(), settings_path()
@@ -81,6 +111,19 @@ def say(text: str, style: str = "") -> None:
 def say_json(value: object) -> None:
     """Print a value as JSON for programs."""
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def steps(things: Sequence[Thing], doing: str) -> Iterator[Thing]:
+    """Yield things one by one, with a bar on standard error where somebody looks on and there are several."""
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=console, transient=True,
+        disable=len(things) < 2 or not console.is_terminal,
+    ) as progress:  # fmt: skip
+        task = progress.add_task(doing, total=len(things))
+        for thing in things:
+            yield thing
+            progress.advance(task)
 
 
 def table(*headings: str) -> Table:

@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from services.console.actions import learning, quarantine
-from services.console.actions.desk import Desk
-from services.console.actions.learning import Class
-from services.console.actions.quarantine import Filter, Held
 from services.console.actions.readable import readable
-from services.console.cli.frame import fail, out, plain, run, say, say_json, table, when
-from services.console.release import Released, Wish
-from services.console.story.held import record, why_held
+from services.console.answers.quarantine import Class, Gone, Item, Told
+from services.console.cli.api import Api
+from services.console.cli.api import part as segment
+from services.console.cli.frame import ask, out, plain, say, say_json, table, when
+from services.console.web.cursor import Page
 
 app = typer.Typer(no_args_is_help=True, help="Mail that is held back: look at it, release it, delete it.")
 
@@ -37,10 +35,10 @@ def list_held(
     if state not in ("held", "released", "deleted", "all"):
         raise typer.BadParameter("expected held, released, deleted or all", param_hint="--state")
     since = time.time() - hours * 3600 if hours is not None else None
-    wanted = Filter(None if state == "all" else state, reason, sender, recipient, since, limit)
-    found = run(lambda desk: quarantine.list_held(desk, wanted))
+    wanted = {"state": state, "reason": reason, "sender": sender, "recipient": recipient, "since": since}
+    found = ask(lambda api: api.pages("/quarantine", Page[Item], limit, **wanted))
     if as_json:
-        say_json([_facts(held) for held in found])
+        say_json([asdict(held) for held in found])
         return
     if not found:
         say("Nothing is in quarantine." if state == "held" else "Nothing is found.")
@@ -59,14 +57,18 @@ def show(
     raw: Annotated[bool, typer.Option("--raw", help="Write the message's bytes as they are, for a file.")] = False,
 ) -> None:
     """Show a quarantined mail: why it is held, its header and its text, with everything odd escaped."""
-    copies = run(lambda desk: quarantine.find(desk, message_id, part))
     if raw:
-        if len({copy.message for copy in copies}) > 1:
-            fail("several copies differ: choose one with --part")
-        sys.stdout.buffer.write(copies[0].message)
+        octets = ask(lambda api: api.octets(f"{_path(message_id)}/raw", part=part))
+        sys.stdout.buffer.write(octets)
         return
-    for copy in copies:
-        _print(copy)
+
+    async def read(api: Api) -> list[tuple[Told, bytes]]:
+        return [
+            (told, await _message(api, told.item)) for told in await api.get(_path(message_id), list[Told], part=part)
+        ]
+
+    for told, message in ask(read):
+        _print(told, message)
 
 
 @app.command()
@@ -87,19 +89,15 @@ def release(
     ] = False,
 ) -> None:
     """Let a held mail go on from where it stopped, past the named rule alone, under its own id."""
-
-    async def let_go(desk: Desk) -> list[Released]:
-        wish = Wish(desk.who, tuple(rule or ()), again=again, unexamined=unexamined, part=part)
-        return await quarantine.release(desk, message_id, wish)
-
-    for one in run(let_go):
-        recipients = ", ".join(recipient.address for recipient in one.envelope.recipients)
+    wish = {"part": part, "rules": rule or [], "again": again, "unexamined": unexamined}
+    for one in ask(lambda api: api.post(f"{_path(message_id)}/release", list[Gone], wish)):
+        recipients = ", ".join(one.recipients)
         past = f" past {', '.join(one.rules)}" if one.rules else ""
         if again:
             done = f"is judged again by today's policy, and let{past}" if past else "is judged again by today's policy"
         else:
             done = f"is released to {recipients}{past}, whole"
-        say(f"{one.envelope.id} {done}; follow it with: gatepost trace {one.envelope.id}")
+        say(f"{one.id} {done}; follow it with: gatepost trace {one.id}")
 
 
 @app.command()
@@ -111,7 +109,7 @@ def delete(
     """Delete a held mail for good; what is left is that it was there."""
     if not yes:
         typer.confirm(f"Delete {message_id} from quarantine for good?", abort=True)
-    for copy in run(lambda desk: quarantine.delete(desk, message_id, part)):
+    for copy in ask(lambda api: api.post(f"{_path(message_id)}/delete", list[Item], {"part": part})):
         say(f"{copy.id} ({copy.part}) is deleted.")
 
 
@@ -122,27 +120,28 @@ def learn(
     part: Part = None,
 ) -> None:
     """Teach the antispam engine what a mail is, be it held or released; it stays where it is."""
-    for copy in run(lambda desk: learning.learn(desk, message_id, kind, part)):
+    lesson = {"kind": kind, "part": part}
+    for copy in ask(lambda api: api.post(f"{_path(message_id)}/learn", list[Item], lesson)):
         say(f"{copy.id} ({copy.part}) is learned as {kind.value}.")
 
 
-def _facts(held: Held) -> dict[str, object]:
-    facts = asdict(held)
-    for name in ("message", "headers", "envelope", "message_type"):
-        del facts[name]
-    return facts
+def _path(message_id: str) -> str:
+    return f"/quarantine/{segment(message_id)}"
 
 
-def _print(copy: Held) -> None:
+async def _message(api: Api, item: Item) -> bytes:
+    """Return the bytes of a copy, none once it is deleted."""
+    return b"" if item.state == "deleted" else await api.octets(f"{_path(item.id)}/raw", part=item.part)
+
+
+def _print(told: Told, message: bytes) -> None:
+    copy = told.item
     say(f"{copy.id} part {copy.part}: {copy.state} since {when(copy.state_at)} UTC", "bold")
-    envelope = quarantine.envelope_of(copy)
-    for line in [*why_held(copy.reason, copy.check, copy.evidence), f"Size: {copy.size_bytes} octets"]:
-        say(line)
-    for line in record(envelope) if envelope else [f"Received: {when(copy.received_at)} UTC; no readable envelope"]:
+    for line in (*told.account.why, f"Size: {copy.size_bytes} octets", *told.account.known):
         say(line)
     if copy.state == "deleted":
         return
-    text = readable(copy.message)
+    text = readable(message)
     say("")
     for line in text.header:
         say(line)

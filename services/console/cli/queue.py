@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from services.console.actions import orders, waiting
-from services.console.actions.orders import Given
-from services.console.actions.waiting import Filter, HopSeen, WaitingMail
-from services.console.cli.frame import fail, out, plain, run, say, say_json, table, when
+from services.console.answers.queues import Destination, HopSeen, Ordered, OrderShown, Waiting, WaitingMail
+from services.console.cli.api import Api
+from services.console.cli.frame import ask, fail, out, plain, say, say_json, table, when
 from services.console.story.told import show as shown
-from shared.order import Order, OrderKind
+from services.console.web.cursor import Page
+from shared.order import OrderKind
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,8 +44,8 @@ def list_waiting(
     as_json: AsJson = False,
 ) -> None:
     """List what waits, by next hop, the most first, with the most frequent reasons."""
-    wanted = Filter(domain=domain, hop=hop, reason=reason, limit=limit)
-    found = run(lambda desk: waiting.destinations(desk, wanted))
+    wanted = {"domain": domain, "hop": hop, "reason": reason, "limit": limit}
+    found = ask(lambda api: api.get("/queues", list[Destination], **wanted))
     if as_json:
         say_json([asdict(one) for one in found])
         return
@@ -69,8 +69,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the messages that wait for a next hop, or go to a domain."""
-    wanted = Filter(target=target, reason=reason, limit=limit)
-    found = run(lambda desk: waiting.waiting_mail(desk, wanted))
+    found = ask(lambda api: api.pages("/queues/mail", Page[WaitingMail], limit, target=target, reason=reason))
     if as_json:
         say_json([asdict(one) for one in found])
         return
@@ -86,7 +85,11 @@ def show(
 @app.command()
 def hops(as_json: AsJson = False) -> None:
     """Show how each process of delivery last saw the next hops, those in trouble first, and what is suspended."""
-    found, held = run(waiting.hop_states), run(orders.suspensions)
+
+    async def look(api: Api) -> tuple[list[HopSeen], list[OrderShown]]:
+        return await api.get("/hops", list[HopSeen]), await api.get("/suspensions", list[OrderShown])
+
+    found, held = ask(look)
     if as_json:
         say_json({"hops": [asdict(one) for one in found], "suspended": [_facts(one) for one in held]})
         return
@@ -152,16 +155,19 @@ def resume(targets: Targets, reason: Reason = "", as_json: AsJson = False) -> No
     _report(_give(OrderKind.RESUME, targets, reason), as_json)
 
 
-def _give(kind: OrderKind, targets: Sequence[str], reason: str, to: str = "") -> list[Given]:
+def _give(kind: OrderKind, targets: Sequence[str], reason: str, to: str = "") -> list[Ordered]:
     if kind not in (OrderKind.RETRY, OrderKind.RESUME) and not reason.strip():
         fail("--reason is empty: whoever looks into it later needs to know why", code=2)
-    return run(lambda desk: orders.give(desk, kind, targets, reason.strip(), to))
+    new = {"kind": kind, "targets": list(targets), "why": reason.strip(), "to": to}
+    return ask(lambda api: api.post("/queues/orders", list[Ordered], new))
 
 
 def _confirm(what: str, targets: Sequence[str], yes: bool) -> None:
     if not yes:
-        count = run(lambda desk: orders.waiting_count(desk, targets))
-        typer.confirm(f"{what} mail of {', '.join(map(shown, targets))} ({count} known to wait) for good?", abort=True)
+        known = ask(lambda api: api.get("/queues/orders/count", Waiting, target=list(targets)))
+        typer.confirm(
+            f"{what} mail of {', '.join(map(shown, targets))} ({known.waiting} known to wait) for good?", abort=True
+        )
 
 
 _DONE = {
@@ -174,7 +180,7 @@ _DONE = {
 }
 
 
-def _report(given: Sequence[Given], as_json: bool) -> None:
+def _report(given: Sequence[Ordered], as_json: bool) -> None:
     if as_json:
         say_json([_facts(one.order) | {"waiting": one.waiting, "state": one.state} for one in given])
         return
@@ -201,17 +207,17 @@ def _hop_cells(one: HopSeen) -> tuple[object, ...]:
     return one.hop, one.host, one.state, when(one.until) if one.until is not None else "", when(one.at), one.cause
 
 
-def _facts(order: Order) -> dict[str, object]:
+def _facts(order: OrderShown) -> dict[str, object]:
     facts: dict[str, object] = {
         "id": order.id,
         "at": order.at,
         "kind": order.kind.value,
-        "target": str(order.target),
+        "target": order.target,
         "who": order.who,
         "why": order.why,
     }
     return facts | ({"to": order.to} if order.to else {})
 
 
-def _because(order: Order) -> str:
+def _because(order: OrderShown) -> str:
     return f" ({order.why})" if order.why else ""

@@ -1,19 +1,17 @@
-"""What lies on this machine: settings files, disks, certificates (I/O: files)."""
+"""What lies on this machine: settings files, disks (I/O: files)."""
 
+import os
 import shutil
 import stat
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
-
-from cryptography import x509
 
 from services.console.doctor.finding import Finding, good, warning, wrong
 from shared.broker.topology import RIGHTS
 
 _DISK_WRONG_BYTES = 1_000_000_000
 _DISK_LOW_SHARE = 0.1
-_CERTIFICATE_WARNING_DAYS = 21
+_INODES_LOW_SHARE = 0.05
 
 
 def settings_files(console: Path) -> list[Finding]:
@@ -41,31 +39,15 @@ def disks(paths: Iterable[Path]) -> list[Finding]:
 def _disk(path: Path) -> Finding:
     topic = f"disk {path}"
     try:
-        usage = shutil.disk_usage(path)
+        usage, files = shutil.disk_usage(path), os.statvfs(path)
     except OSError as error:
         return wrong(topic, str(error), "create the folder, or correct [doctor] disk_paths")
+    # Some file systems have no fixed number of inodes, and say 0.
+    if files.f_files and files.f_favail < _INODES_LOW_SHARE * files.f_files:
+        text = f"{files.f_favail} of {files.f_files} inodes are free: no more files can be made soon"
+        return warning(topic, text, "remove many small files: old mail in Maildirs, old logs")
     free = f"{usage.free / 1e9:.1f} GB of {usage.total / 1e9:.0f} GB free"
     mend = "free some space or enlarge the disk: RabbitMQ holds publishers back when its disk is nearly full"
     if usage.free < _DISK_WRONG_BYTES:
         return wrong(topic, free, mend)
     return warning(topic, free, mend) if usage.free < _DISK_LOW_SHARE * usage.total else good(topic, free)
-
-
-def certificates(paths: Iterable[Path], now: datetime | None = None) -> list[Finding]:
-    """Look at the expiry of each certificate file (PEM; the first certificate of a chain)."""
-    return [_certificate(path, now or datetime.now(UTC)) for path in paths]
-
-
-def _certificate(path: Path, now: datetime) -> Finding:
-    topic = f"certificate {path}"
-    renew = "have it renewed, put the new one in its place and restart edge"
-    try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    except (OSError, ValueError) as error:
-        return wrong(topic, str(error), "write a PEM certificate there, or correct [doctor] certificate_files")
-    until = certificate.not_valid_after_utc
-    days = (until - now).days
-    if until <= now:
-        return wrong(topic, f"expired on {until:%Y-%m-%d}", renew)
-    text = f"valid until {until:%Y-%m-%d} ({days} days)"
-    return warning(topic, text, renew) if days < _CERTIFICATE_WARNING_DAYS else good(topic, text)

@@ -5,11 +5,12 @@ from pathlib import Path
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.console.actions.desk import ActionError
-from services.console.actions.policies import in_force, read_stream
+from services.console.actions.policy_stream import read_stream
 from services.console.database import NEWEST_REVISION, Database
 from services.console.doctor.finding import Finding, good, warning, wrong
 from services.console.settings import ConsoleSettings
 from shared.policy import PolicyError, parse_policy
+from shared.policy_entry import in_force
 
 
 async def database(settings: ConsoleSettings) -> list[Finding]:

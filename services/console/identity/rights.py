@@ -32,6 +32,8 @@ class Right(StrEnum):
     QUARANTINE = "decide on quarantined mail"
     # Retry, bounce, cancel, reroute, suspend, resume.
     QUEUES = "order what waits"
+    # Exempt a sender of released mail from the rule that held it.
+    LET_THROUGH = "let senders through"
     # Recipients, aliases and the like of a domain.
     DOMAINS = "change domains"
     # SMTP logins.
@@ -51,7 +53,9 @@ RIGHTS: dict[Role, frozenset[Right]] = {
     Role.OPERATOR: frozenset(
         {Right.SEE, Right.READ_MAIL, Right.QUARANTINE, Right.QUEUES, Right.ACCOUNTS, Right.BANS, Right.AUDIT}
     ),
-    Role.DOMAIN_MANAGER: frozenset({Right.SEE, Right.READ_MAIL, Right.QUARANTINE, Right.DOMAINS, Right.ACCOUNTS}),
+    Role.DOMAIN_MANAGER: frozenset(
+        {Right.SEE, Right.READ_MAIL, Right.QUARANTINE, Right.LET_THROUGH, Right.DOMAINS, Right.ACCOUNTS}
+    ),
     Role.VIEWER: frozenset({Right.SEE}),
 }
 
@@ -61,6 +65,8 @@ class Via(StrEnum):
 
     BROWSER = "browser"
     TOKEN = "token"
+    # By the link in a report of quarantine: a recipient of ours, who has no log-in.
+    DIGEST = "digest"
     # On the console's own host, by whoever may read its settings.
     HOST = "host"
 
@@ -70,6 +76,7 @@ class Caller:
     """Who acts. name: as it stands in the audit. domains: None for all, else the only ones (lower case, A-labels).
 
     address: where from, empty on the console's own host. session: the session's or token's id, for the list of them.
+    user: whose session or token it is, empty on the console's own host.
     """
 
     name: str
@@ -78,6 +85,7 @@ class Caller:
     via: Via = Via.HOST
     address: str = ""
     session: str = ""
+    user: str = ""
 
     def may(self, right: Right) -> bool:
         """Whether the role has a right."""
@@ -106,3 +114,8 @@ def on_this_host(name: str) -> Caller:
 def within(role: Role, other: Role) -> bool:
     """Whether a role has no right that another lacks."""
     return RIGHTS[role] <= RIGHTS[other]
+
+
+def contained(domains: frozenset[str] | None, other: frozenset[str] | None) -> bool:
+    """Whether domains (None: all) are none but the others."""
+    return other is None or (domains is not None and domains <= other)

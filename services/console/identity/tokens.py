@@ -39,6 +39,7 @@ async def caller_of_token(database: Database, token: str, address: str, now: flo
         Via.TOKEN,
         address=address,
         session=row.id,
+        user=row.user_name,
     )
 
 

@@ -82,6 +82,8 @@ def _ending(event: Told) -> list[str]:
             return ["It was taken, and is held back instead of being delivered."]
         case "ordered":
             return _ordered(event)
+        case "deleted" if number(facts, "days") is not None:
+            return ["It was held for as long as the policy keeps such mail ([retention] quarantine_days); it is gone."]
         case "deleted":
             return ["An administrator deleted it; it is gone."]
         case "released":

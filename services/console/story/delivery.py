@@ -80,7 +80,10 @@ def released(facts: Facts) -> list[str]:
 
 
 def deleted(facts: Facts) -> list[str]:
-    """An administrator deleted it."""
+    """An administrator deleted it, or it was held for as long as the policy says."""
+    days = number(facts, "days")
+    if days is not None:
+        return [f"It was deleted from quarantine after {days:.0f} days (rule: [retention] quarantine_days)."]
     return [f"{word(facts, 'by')} deleted it from quarantine."]
 
 

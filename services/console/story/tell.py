@@ -1,11 +1,13 @@
 """The whole story of an id (PURE): events → lines in the order of time.
 
-Output: `tell`; and `in_short`, its end in a few sentences: which rule decided, on what evidence, who may do what now.
+Output: `steps`, one for each event; `tell`, the same as lines; and `in_short`, its end in a few sentences: which rule
+decided, on what evidence, who may do what now.
 On failure: none; a kind that this version does not know is told by its name and its facts.
 """
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from services.console.story import content, delivery, edge, waiting
 from services.console.story.conclusion import conclude
@@ -40,9 +42,26 @@ _TELLERS: dict[str, Callable[[Facts], list[str]]] = {
 }
 
 
-def tell(events: Iterable[Told]) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one event says. at: Unix seconds. details: what belongs to its text."""
+
+    at: float
+    stage: str
+    id: str
+    kind: str
+    text: str
+    details: tuple[str, ...]
+
+
+def steps(events: Iterable[Told]) -> list[Step]:
     """Return the story of events, of one id or of a family of them, in the order of time."""
-    return [line for event in in_order(events) for line in _lines(event)]
+    return [_step(event) for event in in_order(events)]
+
+
+def tell(events: Iterable[Told]) -> list[Line]:
+    """Return the same as lines."""
+    return [line for step in steps(events) for line in _lines(step)]
 
 
 def in_short(events: Iterable[Told]) -> list[str]:
@@ -56,13 +75,15 @@ def in_order(events: Iterable[Told]) -> Sequence[Told]:
     return sorted(events, key=lambda event: (event.at, places.get(event.kind, len(places))))
 
 
-def _lines(event: Told) -> list[Line]:
+def _step(event: Told) -> Step:
     teller = _TELLERS.get(event.kind)
-    sentences = teller(event.facts) if teller else _unknown(event)
-    return [
-        Line(event.at, show(event.stage), event.id, sentence, detail=place > 0)
-        for place, sentence in enumerate(sentences)
-    ]
+    first, *details = teller(event.facts) if teller else _unknown(event)
+    return Step(event.at, show(event.stage), event.id, event.kind, first, tuple(details))
+
+
+def _lines(step: Step) -> list[Line]:
+    first = Line(step.at, step.stage, step.id, step.text)
+    return [first, *(Line(step.at, step.stage, step.id, detail, detail=True) for detail in step.details)]
 
 
 def _unknown(event: Told) -> list[str]:

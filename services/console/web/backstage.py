@@ -20,7 +20,8 @@ from shared.gate import Gate
 class Backstage:
     """What every request may use. gate: None admits all. policy: what this process has in force, None: unknown.
 
-    publisher: a way to the broker that stays open; None opens one for each action. clock: Unix seconds.
+    publisher: a way to the broker that stays open. only_desk: the one at which everything is done, and which its owner
+    closes: the command's. clock: Unix seconds.
     """
 
     settings: ConsoleSettings
@@ -28,8 +29,9 @@ class Backstage:
     publisher: Publisher | None = None
     policy: PolicyPort | None = None
     gate: Gate | None = None
+    only_desk: Desk | None = None
     clock: Callable[[], float] = field(default=time.time)
 
     def desk(self, caller: Caller) -> Desk:
         """Return the desk at which a caller acts."""
-        return Desk(self.settings, self.database, caller, self.publisher)
+        return self.only_desk or Desk(self.settings, self.database, caller, self.publisher)

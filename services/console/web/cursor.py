@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from services.console.actions.desk import ActionError
+from services.console.actions.errors import ActionError
 
 Item = TypeVar("Item")
 LIMIT = 200

@@ -12,9 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from services.console.actions.desk import ActionError
+from services.console.identity.throttle import Throttled
 from services.console.management import ManagementError
+from services.console.web.denied import note_denied, route_of
 from services.console.web.render import render
-from services.console.web.who import NotAllowed, NotSignedIn, may_be_next
+from services.console.web.who import NotAllowed, NotFresh, NotSignedIn, may_be_next
 from shared.errors import SettingsError
 from shared.ids import new_id
 
@@ -44,16 +46,25 @@ def answer_problems(app: FastAPI) -> None:
         if not _wants_page(request):
             return problem(request, 401, "a token is needed: Authorization: Bearer …", {"WWW-Authenticate": "Bearer"})
         if request.method != "GET" or request.headers.get("HX-Request"):
-            return Response(status_code=401, headers={"HX-Redirect": "/login"})
+            return problem(request, 401, "your session is over: log in and do it again", {"HX-Redirect": "/login"})
         return RedirectResponse(f"/login?next={may_be_next(request.url.path)}", status_code=303)
 
     @app.exception_handler(NotAllowed)
     async def not_allowed(request: Request, error: NotAllowed) -> Response:
+        await note_denied(request, str(error))
         return problem(request, 403, str(error))
+
+    @app.exception_handler(NotFresh)
+    async def not_fresh(_request: Request, error: NotFresh) -> Response:
+        again = f"/me/again?next={may_be_next(error.path)}"
+        return RedirectResponse(again, status_code=303, headers={"HX-Redirect": again})
 
     @app.exception_handler(ActionError)
     async def not_done(request: Request, error: ActionError) -> Response:
-        return problem(request, error.status, str(error))
+        if error.status == 403:
+            await note_denied(request, str(error))
+        waits = {"Retry-After": str(error.wait_s)} if isinstance(error, Throttled) else None
+        return problem(request, error.status, str(error), waits)
 
     @app.exception_handler(SettingsError)
     async def not_valid(request: Request, error: SettingsError) -> Response:
@@ -74,13 +85,16 @@ def answer_problems(app: FastAPI) -> None:
 
     @app.exception_handler(SQLAlchemyError)
     async def database_away(request: Request, error: SQLAlchemyError) -> Response:
-        _log.error("database-refuses", path=request.url.path, cause=f"{type(error).__name__}")
+        # SQL:2016 class 22, data exception: PostgreSQL keeps no NUL, and no number beyond its columns.
+        if str(getattr(getattr(error, "orig", None), "sqlstate", None) or "").startswith("22"):
+            return problem(request, 422, "that holds a character or a number that cannot be kept")
+        _log.error("database-refuses", path=route_of(request), cause=f"{type(error).__name__}")
         return problem(request, 503, "the database does not do it; the recorder's log says why")
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> Response:
         case = new_id()
-        _log.error("request-failed", id=case, path=request.url.path, cause=type(error).__name__, exc_info=error)
+        _log.error("request-failed", id=case, path=route_of(request), cause=type(error).__name__, exc_info=error)
         return problem(request, 500, f"the log has it under {case}")
 
 

@@ -8,7 +8,7 @@ The API takes tokens alone, never cookies, so no page of another site can speak 
 import hmac
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request, Response
 
@@ -21,6 +21,9 @@ from services.console.web.render import render
 
 # The prefix binds the cookie to this host, to TLS and to the path /.
 COOKIE = "__Host-gatepost"
+# Of a browser in which its user was logged in before; it opens nothing.
+KNOWN_COOKIE = "__Host-gatepost-known"
+_KNOWN_S = 180 * 86_400
 CSRF_FIELD = "csrf"
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD"})
@@ -32,6 +35,14 @@ class NotSignedIn(Exception):
 
 class NotAllowed(Exception):
     """Somebody, but without the right."""
+
+
+class NotFresh(Exception):
+    """Somebody who must prove again who they are. path: where they go on then."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +58,11 @@ class Visit:
     def caller(self) -> Caller:
         """Who acts."""
         return self.session.caller
+
+    def must_be_fresh(self, path: str = "") -> None:
+        """Raise NotFresh unless the user proved lately who they are. path: of the page to go on to, else this one."""
+        if not self.session.is_fresh(self.now):
+            raise NotFresh(path or self.request.url.path)
 
     def page(self, template: str, *, status_code: int = 200, **context: Any) -> Response:
         """Return a page, with what every page shows of its user."""
@@ -97,6 +113,7 @@ class NeedsToken(Needs):
         caller = await caller_by_token(request)
         if caller is None:
             raise NotSignedIn
+        request.state.caller = caller
         self.check(caller)
         return backstage_of(request).desk(caller)
 
@@ -109,10 +126,23 @@ class NeedsVisit(Needs):
         session = await session_of(request)
         if session is None or session.step is not Step.WHOLE:
             raise NotSignedIn
+        request.state.caller = session.caller
         await must_be_from_our_page(request, session)
         self.check(session.caller)
         backstage = backstage_of(request)
         return Visit(request, session, backstage.desk(session.caller), backstage.clock())
+
+
+class NeedsFirstStep(Needs):
+    """Of the second step of a log-in: a session whose password was right, and the CSRF token."""
+
+    async def __call__(self, request: Request) -> Session:
+        """Return the session of who asks."""
+        session = await session_of(request)
+        if session is None or session.step is not Step.PASSWORD:
+            raise NotSignedIn
+        await must_be_from_our_page(request, session)
+        return session
 
 
 def at_desk(*rights: Right) -> Any:
@@ -123,6 +153,11 @@ def at_desk(*rights: Right) -> Any:
 def visiting(*rights: Right) -> Any:
     """Return the default of a page's parameter `visit`."""
     return Depends(NeedsVisit(*rights))
+
+
+def at_first_step() -> Any:
+    """Return the default of a parameter `session` of the log-in's second step."""
+    return Depends(NeedsFirstStep())
 
 
 async def caller_by_token(request: Request) -> Caller | None:
@@ -143,7 +178,7 @@ async def session_of(request: Request) -> Session | None:
     if not value:
         return None
     backstage = backstage_of(request)
-    return await find_session(backstage.database, value, backstage.clock())
+    return await find_session(backstage.database, value, backstage.clock(), address_of(request))
 
 
 async def must_be_from_our_page(request: Request, session: Session) -> None:
@@ -154,13 +189,31 @@ async def must_be_from_our_page(request: Request, session: Session) -> None:
     if brought is None and "form" in request.headers.get("Content-Type", ""):
         field = (await request.form()).get(CSRF_FIELD)
         brought = field if isinstance(field, str) else None
-    if brought is None or not hmac.compare_digest(brought.encode(), session.csrf.encode()):
+    if brought is None or not hmac.compare_digest(brought.encode("utf-8", "surrogatepass"), session.csrf.encode()):
         raise NotAllowed("the form is not of this session: reload the page and try again")
+
+
+def must_be_from_our_host(request: Request) -> None:
+    """Raise NotAllowed for what a page of another site sent before anybody is logged in.
+
+    Browsers that speak Fetch Metadata were judged by services/console/web/headers.py; for older ones their Origin is
+    (RFC 6454). It is null for our own forms, too, where the referrer policy is as ours.
+    """
+    if "Sec-Fetch-Site" in request.headers:
+        return
+    origin = request.headers.get("Origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+        raise NotAllowed("this was asked for by another site")
 
 
 def set_cookie(response: Response, value: str) -> None:
     """Give a browser its session; it ends with the browser."""
     response.set_cookie(COOKIE, value, path="/", secure=True, httponly=True, samesite="strict")
+
+
+def set_known_cookie(response: Response, mark: str) -> None:
+    """Let a browser be known at the next log-in."""
+    response.set_cookie(KNOWN_COOKIE, mark, max_age=_KNOWN_S, path="/", secure=True, httponly=True, samesite="strict")
 
 
 def forget_cookie(response: Response) -> None:

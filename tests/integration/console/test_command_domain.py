@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from services.console.actions import policies
+from services.console.actions import policies, policy_stream
 from services.console.database import Database
 from services.console.domain_check.asking import RouteQuestions
 from services.console.tables import hops
@@ -19,7 +19,7 @@ FIRST = '# ours\n[domains."gatepost.test"] # main\nroute = "maildir:mail"\nrecip
 @pytest.fixture
 def ours(gatepost: Gatepost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gatepost:
     """The command on a gateway with a policy; here nobody else publishes, so that it need not listen so long."""
-    monkeypatch.setattr(policies, "_SILENCE_S", 0.4)
+    monkeypatch.setattr(policy_stream, "_SILENCE_S", 0.4)
     path = tmp_path / "policy.toml"
     path.write_text(FIRST)
     done = gatepost("policy", "apply", str(path), "--reason", "the first one")
@@ -72,7 +72,7 @@ def test_a_change_that_the_policy_would_not_take_changes_nothing(ours: Gatepost)
 def test_a_change_made_from_an_older_version_is_not_laid_over_a_newer_one(
     ours: Gatepost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = policies.read_stream
+    read = policy_stream.read_stream
     calls: list[int] = []
 
     async def old_at_first(broker: BrokerSettings) -> list[PolicyEntry]:

@@ -88,3 +88,55 @@ def test_a_document_can_be_checked_without_settings(tmp_path: Path, gatepost: Ga
 def test_a_reason_must_be_given(gatepost: Gatepost, tmp_path: Path) -> None:
     assert gatepost("policy", "apply", document(tmp_path, FIRST)).exit_code == 2
     assert gatepost("policy", "apply", document(tmp_path, FIRST), "--reason", " ").exit_code == 2
+
+
+def test_a_change_that_asks_for_its_confirmation_is_told_confirmed_and_taken_back(
+    gatepost: Gatepost, tmp_path: Path
+) -> None:
+    gatepost("policy", "apply", document(tmp_path, FIRST), "--reason", "one")
+    second = document(tmp_path, SECOND)
+    assert gatepost("policy", "apply", second, "--reason", "x", "--confirm-within", "soon").exit_code == 2
+    assert gatepost("policy", "apply", second, "--reason", "x", "--confirm-within", "2h").exit_code == 1
+    done = gatepost("policy", "apply", second, "--reason", "two", "--confirm-within", "10min")
+    assert "It goes back by itself at" in done.stdout
+    assert "gatepost policy confirm 2" in done.stdout
+    assert "Note: whether it locks anybody out was not looked at" in done.stdout
+    assert "waits for confirmation until" in gatepost("policy", "history").stdout
+    assert "# to be confirmed by" in gatepost("policy", "show").stdout
+    refused = gatepost("policy", "apply", document(tmp_path, FIRST + "# more\n"), "--reason", "three")
+    assert (refused.exit_code, "waits for its confirmation" in refused.stderr) == (1, True)
+    assert "it is version 3 now" in gatepost("policy", "confirm", "2").stdout
+    assert gatepost("policy", "take-back", "3").exit_code == 1
+    gatepost("policy", "rollback", "1", "--reason", "it broke", "--confirm-within", "60s")
+    back = gatepost("policy", "take-back", "4", "--reason", "it did not")
+    assert '+recipients = ["demo", "second"]' in back.stdout
+    found = gatepost.json("policy", "history")
+    assert [(one["version"], one["standing"]) for one in found] == [
+        (5, "in force"),
+        (4, "taken back"),
+        (3, "earlier"),
+        (2, "confirmed"),
+        (1, "earlier"),
+    ]
+
+
+def test_any_two_versions_are_compared(gatepost: Gatepost, tmp_path: Path) -> None:
+    gatepost("policy", "apply", document(tmp_path, FIRST), "--reason", "one")
+    gatepost("policy", "apply", document(tmp_path, SECOND), "--reason", "two")
+    for command in (("1",), ("1", "2")):
+        assert '+recipients = ["demo", "second"]' in gatepost("policy", "diff", *command).stdout
+    assert gatepost("policy", "diff", "2", "2").stdout == ""
+    assert gatepost("policy", "diff", "7", "1").exit_code == 1
+
+
+def test_what_a_message_would_meet_is_told_by_the_policy_in_force_or_by_a_draft(
+    gatepost: Gatepost, tmp_path: Path
+) -> None:
+    gatepost("policy", "apply", document(tmp_path, FIRST), "--reason", "one")
+    taken = gatepost("simulate", "192.0.2.1", "demo@gatepost.test", "--from", "x@far.test")
+    assert (taken.exit_code, "maildir:mail" in taken.stdout) == (0, True), taken.output
+    refused = gatepost("simulate", "192.0.2.1", "second@gatepost.test")
+    assert (refused.exit_code, "550 5.1.1" in refused.stdout) == (1, True)
+    draft = document(tmp_path, SECOND)
+    assert gatepost("simulate", "192.0.2.1", "second@gatepost.test", "--policy", draft).exit_code == 0
+    assert gatepost("simulate", "nobody", "second@gatepost.test").exit_code == 1

@@ -170,3 +170,18 @@ async def test_whom_the_access_rules_deny_is_let_go_without_a_word() -> None:
         assert (await service.send(REQUEST, "127.0.0.2")).startswith(b"HTTP/1.1 200 ")
     finally:
         await service.server.close()
+
+
+async def test_a_service_tells_which_version_of_the_policy_it_runs_ready_or_not() -> None:
+    ready = True
+    conditions: Conditions = {"broker": lambda: ready}
+    server = HealthServer(HealthSettings(port=0), conditions, CollectorRegistry(), policy_version=lambda: 7)
+    service = Service()
+    service.server = server
+    await server.start()
+    try:
+        assert await service.get("/readyz") == (200, "ready\npolicy version 7\n")
+        ready = False
+        assert await service.get("/readyz") == (503, "not ready: broker\npolicy version 7\n")
+    finally:
+        await server.close()

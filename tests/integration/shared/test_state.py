@@ -10,8 +10,8 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from infra.docker.authority import Authority
 from infra.local.ports import free_ports
+from services.console.authority import Authority
 from shared.policy.table import Rate
 from shared.settings import RedisSettings
 from shared.state.fallback import FallbackState

@@ -11,7 +11,7 @@ from services.edge.settings import EdgeSettings
 from services.edge.workers import STOP_S as EDGE_STOP_S
 
 FOLDER = REPOSITORY / "infra" / "systemd"
-SERVICES = ("edge", "content", "delivery", "recorder")
+SERVICES = ("edge", "content", "delivery", "console")
 Unit = dict[str, list[str]]
 
 
@@ -87,9 +87,8 @@ def test_a_unit_starts_a_service_that_exists_with_its_own_settings(name: str) ->
     unit = service(name)
     module = unit["ExecStart"][0].rpartition(" -m ")[2]
     assert (REPOSITORY / module.replace(".", "/") / "__main__.py").exists()
-    own = "console" if name == "recorder" else name
-    assert f"GATEPOST_SETTINGS_FILE=/etc/gatepost/{own}.toml" in unit["Environment"]
-    assert module == f"services.{own}"
+    assert f"GATEPOST_SETTINGS_FILE=/etc/gatepost/{name}.toml" in unit["Environment"]
+    assert module == f"services.{name}"
 
 
 def test_the_target_has_all_services_and_stopping_it_stops_them() -> None:
@@ -97,3 +96,7 @@ def test_the_target_has_all_services_and_stopping_it_stops_them() -> None:
     assert set(target["Wants"][0].split()) == {f"gatepost-{name}.service" for name in SERVICES}
     for name in SERVICES:
         assert read(FOLDER / f"gatepost-{name}.service")["Unit"]["PartOf"] == ["gatepost.target"]
+
+
+def test_the_console_answers_to_the_name_it_had_as_the_recorder_alone() -> None:
+    assert read(FOLDER / "gatepost-console.service")["Install"]["Alias"] == ["gatepost-recorder.service"]

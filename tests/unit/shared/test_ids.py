@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.ids import make_id, new_id, parse_id
+from shared.ids import id_time, make_id, new_id, parse_id
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 MOMENTS = st.integers(0, (1 << 48) - 1)
@@ -79,3 +79,15 @@ def test_any_text_is_an_id_or_refused(text: str) -> None:
     except ValueError:
         return
     assert parse_id(found) == found
+
+
+@settings(max_examples=60)
+@given(MOMENTS, RANDOM)
+def test_an_id_tells_its_moment(unix_ms: int, random_bits: int) -> None:
+    assert id_time(make_id(unix_ms, random_bits)) == unix_ms / 1000
+
+
+@pytest.mark.parametrize("text", ["", "a1", "z" * 26, "0" * 26, "01hf7yat3v_zzvzzzzzzzzzzzz", make_id(5, 7).upper()])
+def test_what_is_no_id_tells_no_moment(text: str) -> None:
+    with pytest.raises(ValueError, match="not an id"):
+        id_time(text)

@@ -10,7 +10,8 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.logs import configure_logs, escape
+from shared.logs import configure_logs, escape, take_levels
+from shared.policy.log import LogLevel, LogRules
 from shared.settings import LogSettings
 
 HOSTILE = 'a\r\n{"event":"forged"}\x1b[2J\x7f\x9b\u202eb\u2028'
@@ -97,6 +98,29 @@ def test_records_below_the_level_are_not_written(written: Written) -> None:
     structlog.get_logger().info("quiet")
     structlog.get_logger().warning("loud")
     assert [record["event"] for record in written.records()] == ["loud"]
+
+
+def test_the_policy_changes_the_level_of_loggers_that_are_kept_and_its_absence_takes_it_back(written: Written) -> None:
+    configure_logs("edge", LogSettings())
+    log = structlog.get_logger()
+    log.debug("one")
+    take_levels(LogRules(edge=LogLevel.DEBUG, content=LogLevel.ERROR).of)
+    log.debug("two")
+    take_levels(LogRules(edge=LogLevel.ERROR).of)
+    log.warning("three")
+    logging.getLogger("mail.log").warning("quiet, too")
+    take_levels(LogRules(content=LogLevel.DEBUG).of)
+    log.debug("four")
+    log.info("five")
+    events = [record["event"] for record in written.records() if record["event"] != "log-level-changed"]
+    assert events == ["two", "five"]
+
+
+def test_libraries_never_say_more_than_warnings_for_they_may_quote_passwords(written: Written) -> None:
+    configure_logs("edge", LogSettings())
+    take_levels(LogRules(edge=LogLevel.DEBUG).of)
+    logging.getLogger("mail.log").info("AUTH PLAIN …")
+    assert [record["event"] for record in written.records()] == ["log-level-changed"]
 
 
 def test_a_librarys_warning_takes_the_same_form(written: Written) -> None:

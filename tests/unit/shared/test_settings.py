@@ -156,3 +156,27 @@ def test_no_error_and_no_print_shows_a_secret(file: Path) -> None:
 def _rewritten(file: Path) -> Path:
     file.write_text(FILE, encoding="utf-8")
     return file
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LOCALHOST"])
+def test_a_broker_on_this_machine_needs_no_tls(file: Path, host: str) -> None:
+    assert not load(file, GATEPOST_BROKER__HOST=host).broker.tls
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7", "mq.example.org", "rabbitmq", "::2", "127.0.0.1.example.org"])
+def test_a_broker_on_another_machine_is_refused_without_tls(file: Path, host: str) -> None:
+    said = refused(file, GATEPOST_BROKER__HOST=host)
+    assert host in said
+    assert "tls = true" in said
+    assert load(file, GATEPOST_BROKER__HOST=host, GATEPOST_BROKER__TLS="true").broker.host == host
+    assert load(file, GATEPOST_BROKER__HOST=host, GATEPOST_BROKER__INSECURE="true").broker.host == host
+
+
+@pytest.mark.parametrize("key", ["CERTIFICATE_FILE", "KEY_FILE"])
+def test_half_a_pair_for_the_broker_is_refused(file: Path, key: str) -> None:
+    environ = {f"GATEPOST_BROKER__{key}": "/etc/gatepost/edge/half.pem", "GATEPOST_BROKER__TLS": "true"}
+    assert "belong together" in refused(file, **environ)
+
+
+def test_certificates_without_tls_are_refused_for_they_would_do_nothing(file: Path) -> None:
+    assert "need tls = true" in refused(file, GATEPOST_BROKER__CA_FILE="/etc/gatepost/edge/ca.pem")

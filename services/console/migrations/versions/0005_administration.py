@@ -3,8 +3,15 @@
 import sqlalchemy as sa
 from alembic import op
 
+from services.console.words import time_of, words_of_row
+
 revision = "0005"
 down_revision = "0004"
+
+_ROWS_AT_ONCE = 2000
+_messages = sa.table(
+    "messages", *(sa.column(name) for name in ("id", "first_seen", "sender", "recipients", "client", "subject"))
+)
 
 
 def upgrade() -> None:
@@ -82,6 +89,7 @@ def upgrade() -> None:
         sa.Column("word", sa.String(120), primary_key=True),
         sa.Column("at", sa.Double, primary_key=True),
         sa.Column("id", sa.String(40), primary_key=True),
+        sqlite_with_rowid=False,
     )
     op.create_index("message_words_by_time", "message_words", ["at"])
     op.create_table(
@@ -94,3 +102,24 @@ def upgrade() -> None:
     op.add_column("audit", sa.Column("via", sa.String(20), nullable=False, server_default="host"))
     op.create_index("audit_by_target", "audit", ["target", "at"])
     op.add_column("policy_history", sa.Column("confirm_by", sa.Double))
+    _find_old_messages()
+
+
+def _find_old_messages() -> None:
+    """Write the words of the messages that are there; later ones bring theirs with their rows."""
+    connection = op.get_bind()
+    words = sa.table("message_words", sa.column("word"), sa.column("at"), sa.column("id"))
+    last = ""
+    while True:
+        query = sa.select(_messages).where(_messages.c.id > last).order_by(_messages.c.id).limit(_ROWS_AT_ONCE)
+        rows = connection.execute(query).all()
+        if not rows:
+            return
+        last = rows[-1].id
+        found = [
+            {"word": word, "at": time_of(row.id, row.first_seen), "id": row.id}
+            for row in rows
+            for word in words_of_row(row.sender, row.recipients, row.client, row.subject)
+        ]
+        if found:
+            connection.execute(sa.insert(words), found)

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.console.domain_edit import EditError, Value, own_keys, read_value, with_domain, with_keys, without_domain
+from services.console.domain_edit import (
+    EditError,
+    KeyPath,
+    Value,
+    own_keys,
+    read_value,
+    with_domain,
+    with_keys,
+    without_domain,
+)
 
 DOCUMENT = """# ours
 default_route = "mx"
@@ -71,7 +80,7 @@ def test_one_that_is_there_in_another_form_is_not_added_again() -> None:
     ],
 )
 def test_a_key_is_changed_where_it_stands_and_nothing_else(
-    domain: str, changes: dict[str, Value | None], old: str, new: str
+    domain: str, changes: dict[KeyPath, Value | None], old: str, new: str
 ) -> None:
     at = DOCUMENT.rindex(old)
     assert with_keys(DOCUMENT, domain, changes) == DOCUMENT[:at] + new + DOCUMENT[at + len(old) :]
@@ -134,10 +143,17 @@ def test_whatever_is_added_is_what_was_meant_or_an_error(table: dict[str, Value]
 
 
 @given(st.dictionaries(NAMES.filter(lambda name: "." not in name), VALUES, min_size=1, max_size=4))
-def test_whatever_is_set_is_what_was_meant_or_an_error(changes: dict[str, Value]) -> None:
+def test_whatever_is_set_is_what_was_meant_or_an_error(changes: dict[KeyPath, Value | None]) -> None:
     try:
         after = with_keys(DOCUMENT, "a.test", changes)
     except EditError:
         return
     assert own_keys(after, "a.test") == own_keys(DOCUMENT, "a.test") | changes
     assert "# the boss" in after
+
+
+def test_one_of_several_keys_with_dots_is_changed_and_taken_out_with_its_comment_kept() -> None:
+    text = '[domains."a.test"]\nroute = "mx"\nrecipients = "any"\nchecks.spf.fail = "refuse"  # strict\nchecks.dkim.fail = "tag"\n'
+    changed = with_keys(text, "a.test", {"checks.spf.fail": "tag"})
+    assert changed == text.replace('"refuse"', '"tag"')
+    assert with_keys(text, "a.test", {"checks.dkim.fail": None}) == text.replace('checks.dkim.fail = "tag"\n', "")

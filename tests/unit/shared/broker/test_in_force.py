@@ -4,6 +4,8 @@ import asyncio
 import time
 
 import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
 
 from shared.broker.connect import Link
 from shared.broker.in_force import PolicyInForce
@@ -21,8 +23,9 @@ class Stream:
     def __init__(self) -> None:
         self.routes: list[str] = []
         self.changed = asyncio.Event()
+        self.ahead_s = 0.0
         settings = BrokerSettings.model_validate({"user": "edge", "password": "x"})
-        self.in_force = PolicyInForce(Link(settings, "test"), self._on_change)
+        self.in_force = PolicyInForce(Link(settings, "test"), self._on_change, lambda: time.time() + self.ahead_s)
 
     def _on_change(self, policy: Policy) -> None:
         self.routes.append(policy.default_route.removeprefix("smtp://").removesuffix(".test"))
@@ -130,3 +133,73 @@ async def test_an_expired_version_does_not_stop_the_way_back() -> None:
     await stream.entry(2, "b", SOON_S)
     await stream.entry(3, "c", -1)
     await stream.until("a", "b", "a")
+
+
+async def test_of_two_that_wait_the_one_that_waits_longer_holds_when_the_other_is_over() -> None:
+    stream = Stream()
+    await stream.entry(1, "a")
+    await stream.entry(2, "b", SOON_S * 3)
+    await stream.entry(3, "c", SOON_S)
+    await stream.until("a", "b", "c", "b", "a")
+
+
+async def test_a_stage_that_was_down_takes_what_the_others_run() -> None:
+    others, late = Stream(), Stream()
+    entries: list[tuple[int, str, float | None]] = [(1, "a", None), (2, "b", 60), (3, "c", SOON_S)]
+    for version, route, confirm_in_s in entries:
+        await others.entry(version, route, confirm_in_s)
+    await others.until("a", "b", "c", "b")
+    for version, route, confirm_in_s in entries:
+        await late.entry(version, route, -1 if confirm_in_s == SOON_S else confirm_in_s)
+    assert late.in_force.version == others.in_force.version == 2
+
+
+async def test_a_confirmation_that_comes_when_it_has_gone_back_brings_it_again() -> None:
+    stream = Stream()
+    await stream.entry(1, "a")
+    await stream.entry(2, "b", SOON_S)
+    await stream.until("a", "b", "a")
+    await stream.entry(3, "b")
+    assert (stream.routes, stream.in_force.version) == (["a", "b", "a", "b"], 3)
+
+
+async def test_what_has_gone_back_does_not_come_again_when_the_clock_is_set_back() -> None:
+    stream = Stream()
+    await stream.entry(1, "a")
+    await stream.entry(2, "b", SOON_S)
+    await stream.until("a", "b", "a")
+    stream.ahead_s = -3600
+    await stream.entry(2, "b", 60)
+    await stream.entry(1, "a")
+    assert (stream.routes, stream.in_force.version) == (["a", "b", "a"], 1)
+
+
+async def test_a_stage_whose_clock_is_ahead_never_takes_what_is_over_for_it_and_takes_its_confirmation() -> None:
+    stream = Stream()
+    stream.ahead_s = 3600
+    await stream.entry(1, "a")
+    await stream.entry(2, "b", 60)
+    await stream.entry(3, "b")
+    assert stream.routes == ["a", "b"]
+
+
+async def test_a_stage_whose_clock_is_behind_says_so() -> None:
+    stream = Stream()
+    stream.ahead_s = -3600
+    with capture_logs() as logs:
+        await stream.in_force._on_entry(encode_policy(PolicyEntry(1, "a", "r", time.time(), "")))
+    assert [one["event"] for one in logs] == ["clocks-differ", "policy-in-force"]
+
+
+async def test_a_first_version_that_nobody_confirms_stays_for_there_is_nothing_to_go_back_to() -> None:
+    stream = Stream()
+    await stream.entry(1, "a", -1)
+    assert (stream.routes, stream.in_force.version) == (["a"], 1)
+
+
+async def test_metrics_tell_the_version_in_force_and_the_one_that_was_refused() -> None:
+    stream = Stream()
+    await stream.entry(41, "a")
+    await stream.entry(42, "", text="x = 1")
+    assert REGISTRY.get_sample_value("gatepost_policy_version") == 41
+    assert REGISTRY.get_sample_value("gatepost_policy_refused_version") == 42

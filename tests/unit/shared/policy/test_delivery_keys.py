@@ -226,3 +226,14 @@ def test_what_means_something_is_taken(text: str) -> None:
 @pytest.mark.parametrize("value", ["5", "['x']", "{}", "true"])
 def test_a_name_that_is_no_text_is_told_and_not_followed(key: str, value: str) -> None:
     assert f"domains.a.test.{key}: Input should be a valid string" in refused(OURS + f"{key} = {value}")
+
+
+def test_checks_of_a_group_go_before_those_of_all_and_the_domain_before_its_group() -> None:
+    policy = parse_policy(
+        'default_route = "mx"\n[checks.spf]\nfail = "tag"\nsoftfail = "tag"\n'
+        '[groups.g.checks.spf]\nfail = "refuse"\nsoftfail = "refuse"\n'
+        '[domains."a.test"]\ngroup = "g"\nroute = "mx"\nrecipients = "any"\nchecks.spf.softfail = "accept"\n[domains."b.test"]\nroute = "mx"\nrecipients = "any"\n'
+    )
+    spf = {domain: rules.checks.spf for domain, rules in policy.domains.items()}
+    assert (spf["a.test"].fail, spf["a.test"].softfail) == ("refuse", "accept")
+    assert (spf["b.test"].fail, spf["b.test"].softfail) == ("tag", "tag")

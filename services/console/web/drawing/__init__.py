@@ -1,0 +1,1 @@
+"""Where things stand in the pictures of the pages (PURE): templates draw what is laid out here."""

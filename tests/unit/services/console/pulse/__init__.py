@@ -1,0 +1,1 @@
+"""Units of what the overview is made of."""
