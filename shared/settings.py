@@ -31,7 +31,7 @@ from shared.explain import explain
 FILE_VARIABLE = "GATEPOST_SETTINGS_FILE"
 _PREFIX = "GATEPOST_"
 # Variables of the commands around the services (DESIGN §8), which are no settings.
-_NO_SETTINGS = frozenset({"GATEPOST_DATA", "GATEPOST_POLICY", "GATEPOST_SETTINGS", FILE_VARIABLE})
+_NO_SETTINGS = frozenset({"GATEPOST_CONSOLE", "GATEPOST_DATA", "GATEPOST_POLICY", "GATEPOST_SETTINGS", FILE_VARIABLE})
 
 
 class Section(BaseModel):

@@ -51,6 +51,7 @@ HOLDERS = (
             REDIS,
             ("monitor-password", "broker-monitor"),
             ("rspamd-password", "rspamd"),
+            ("web-secret", "web"),
         ),
     ),
     Holder(
@@ -169,16 +170,17 @@ def write_rspamd(volumes: Volumes, holder: Holder) -> None:
     volumes.write(holder, "redis.inc", f'servers = "redis:6379";\ndb = "1";\n{user}'.encode())
 
 
-def write_edge_certificate(volumes: Volumes, authority: Authority, hostname: str, own: Path) -> None:
-    """Write the certificate of the SMTP listeners: the user's if there is one, else one of ours."""
-    edge = next(holder for holder in HOLDERS if holder.name == "edge")
-    if (own / "fullchain.pem").exists() and (own / "privkey.pem").exists():
-        certificate, key = (own / "fullchain.pem").read_bytes(), (own / "privkey.pem").read_bytes()
-    else:
-        print(f"edge: no certificate in {own}: using one of our own for {hostname}")
-        certificate, key = authority.server_certificate("edge", (hostname,))
-    volumes.write(edge, "certificate.pem", certificate)
-    volumes.write(edge, "key.pem", key)
+def write_certificates(volumes: Volumes, authority: Authority, hostname: str, own: Path) -> None:
+    """Write the certificate of SMTP and of the console: the user's if there is one, else one of ours each."""
+    by_name = {holder.name: holder for holder in HOLDERS}
+    files = own / "fullchain.pem", own / "privkey.pem"
+    is_users = all(file.exists() for file in files)
+    if not is_users:
+        print(f"no certificate in {own}: using ones of our own for {hostname}")
+    for name, names in (("edge", (hostname,)), ("console", (hostname, "localhost", "127.0.0.1"))):
+        pair = tuple(file.read_bytes() for file in files) if is_users else authority.server_certificate(name, names)
+        for file_name, content in zip(("certificate.pem", "key.pem"), pair, strict=True):
+            volumes.write(by_name[name], file_name, content)
 
 
 def write_policy_secrets(volumes: Volumes, own: Path) -> None:
@@ -211,7 +213,7 @@ def main() -> None:
     for holder in HOLDERS:
         write_holder(volumes, holder, authority)
     write_composed(volumes)
-    write_edge_certificate(volumes, authority, options.hostname, options.certificates)
+    write_certificates(volumes, authority, options.hostname, options.certificates)
     write_policy_secrets(volumes, options.policy_secrets)
     write_settings(volumes, options.settings)
     print("secrets: all in place")

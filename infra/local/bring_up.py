@@ -17,6 +17,8 @@ from services.console.actions.desk import ActionError, open_desk, os_user
 from services.console.actions.policies import active_policy, apply_policy
 from services.console.actions.status import Readiness, readiness
 from services.console.actions.topology import apply_topology
+from services.console.actions.users import invite_first
+from services.console.identity.invitations import has_administrator
 from services.console.management import ManagementError
 from shared.policy import PolicyError, parse_policy
 
@@ -70,6 +72,17 @@ async def bring_up(layout: Layout, settings: Generated) -> None:
             f"Rspamd did not come up; its log: {layout.logs}/rspamd.log",
         )
     await _until_ready(layout, settings, ("edge", "content", "delivery", "recorder"))
+
+
+async def first_administrator(settings: Generated) -> str:
+    """Return a link by which the first administrator comes into the console, or nothing where there is one."""
+    if settings.console.web is None:
+        return ""
+    async with open_desk(settings.console, os_user()) as desk:
+        async with desk.database.reading() as connection:
+            if await has_administrator(connection):
+                return ""
+        return (await invite_first(desk)).link
 
 
 async def _first_policy(layout: Layout, settings: Generated) -> None:

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from infra.local.bring_up import BringUpFailed, bring_up
+from infra.local.bring_up import BringUpFailed, bring_up, first_administrator
 from infra.local.generate import Generated, generate
 from infra.local.layout import Layout, layout_of
 from infra.local.ports import is_listening
@@ -94,7 +94,8 @@ async def _manage(layout: Layout, settings: Generated, socket: Path, told: async
 
 async def _bring_up_and_tell(layout: Layout, settings: Generated) -> None:
     await bring_up(layout, settings)
-    print("\n".join(_where_everything_is(layout, settings)), flush=True)
+    link = await first_administrator(settings)
+    print("\n".join(_where_everything_is(layout, settings, link)), flush=True)
 
 
 def _before_manager() -> None:
@@ -134,7 +135,7 @@ def _ports(settings: Generated) -> Iterable[tuple[str, int]]:
         yield "console", settings.console.web.port
 
 
-def _where_everything_is(layout: Layout, settings: Generated) -> Iterator[str]:
+def _where_everything_is(layout: Layout, settings: Generated, first_link: str) -> Iterator[str]:
     listeners = ", ".join(f"{name} {there.port}" for name, there in settings.edge.listeners.items())
     node = settings.rabbitmq
     mx = settings.edge.listeners.get("mx")
@@ -143,6 +144,7 @@ def _where_everything_is(layout: Layout, settings: Generated) -> Iterator[str]:
         "Gatepost takes mail.",
         f"  SMTP on 127.0.0.1    {listeners}",
         f"  console              {_console(settings)}",
+        *([f"  first administrator  {first_link}   (good once)"] if first_link else []),
         f"  mailboxes            {layout.mail}/<domain>/<local part>/",
         f"  RabbitMQ console     {node.management_url}  user {node.admin_user}  password {node.admin_password}",
         f"  engines              {_engines(settings)}",

@@ -1,16 +1,18 @@
 """`gatepost account add | list | remove | braked | unbrake`."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from services.console.answers.accounts import Braked, Listed, Made
 from services.console.cli.api import Nothing, part
-from services.console.cli.frame import ask, out, plain, say, table, when
+from services.console.cli.frame import ask, out, plain, say, say_json, table, when
 from services.console.story.told import span
 
 app = typer.Typer(no_args_is_help=True, help="Logins that may send mail through the submission listeners.")
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 Login = Annotated[str, typer.Argument(metavar="LOGIN", help="Usually the mail address.")]
 
 
@@ -64,9 +66,12 @@ def _password(from_stdin: bool) -> str:
 
 
 @app.command("list")
-def list_accounts() -> None:
+def list_accounts(as_json: Json = False) -> None:
     """List the accounts."""
     found = ask(lambda api: api.get("/accounts", list[Listed]))
+    if as_json:
+        say_json([asdict(account) for account in found])
+        return
     if not found:
         say("There are no accounts.")
         return
@@ -90,9 +95,12 @@ def remove(login: Login) -> None:
 
 
 @app.command()
-def braked() -> None:
+def braked(as_json: Json = False) -> None:
     """List the accounts whose mail is held back because they sent too much spam."""
     found = ask(lambda api: api.get("/brakes", list[Braked]))
+    if as_json:
+        say_json([asdict(one) for one in found])
+        return
     if not found:
         say("No account is held back.")
         return

@@ -7,16 +7,18 @@ from typing import Annotated
 
 import typer
 
+from services.console.actions.errors import ActionError
 from services.console.actions.readable import readable
 from services.console.answers.quarantine import Class, Gone, Item, Told
-from services.console.cli.api import Api
+from services.console.cli.api import Api, Away, Got
 from services.console.cli.api import part as segment
-from services.console.cli.frame import ask, out, plain, say, say_json, table, when
+from services.console.cli.frame import ask, fail, out, plain, say, say_json, steps, table, when
 from services.console.web.cursor import Page
 
 app = typer.Typer(no_args_is_help=True, help="Mail that is held back: look at it, release it, delete it.")
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="As `list` shows it; several, too.")]
 Part = Annotated[str | None, typer.Option(help="One copy of several, as `list` shows it; else all.")]
 
 
@@ -73,7 +75,7 @@ def show(
 
 @app.command()
 def release(
-    message_id: Id,
+    message_ids: Ids,
     part: Part = None,
     rule: Annotated[
         list[str] | None,
@@ -90,27 +92,31 @@ def release(
 ) -> None:
     """Let a held mail go on from where it stopped, past the named rule alone, under its own id."""
     wish = {"part": part, "rules": rule or [], "again": again, "unexamined": unexamined}
-    for one in ask(lambda api: api.post(f"{_path(message_id)}/release", list[Gone], wish)):
+    done, problems = ask(lambda api: _each(api, message_ids, "release", Gone, wish))
+    for one in done:
         recipients = ", ".join(one.recipients)
         past = f" past {', '.join(one.rules)}" if one.rules else ""
         if again:
-            done = f"is judged again by today's policy, and let{past}" if past else "is judged again by today's policy"
+            how = f"is judged again by today's policy, and let{past}" if past else "is judged again by today's policy"
         else:
-            done = f"is released to {recipients}{past}, whole"
-        say(f"{one.id} {done}; follow it with: gatepost trace {one.id}")
+            how = f"is released to {recipients}{past}, whole"
+        say(f"{one.id} {how}; follow it with: gatepost trace {one.id}")
+    _complain(problems)
 
 
 @app.command()
 def delete(
-    message_id: Id,
+    message_ids: Ids,
     part: Part = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a held mail for good; what is left is that it was there."""
     if not yes:
-        typer.confirm(f"Delete {message_id} from quarantine for good?", abort=True)
-    for copy in ask(lambda api: api.post(f"{_path(message_id)}/delete", list[Item], {"part": part})):
+        typer.confirm(f"Delete {', '.join(message_ids)} from quarantine for good?", abort=True)
+    done, problems = ask(lambda api: _each(api, message_ids, "delete", Item, {"part": part}))
+    for copy in done:
         say(f"{copy.id} ({copy.part}) is deleted.")
+    _complain(problems)
 
 
 @app.command()
@@ -123,6 +129,27 @@ def learn(
     lesson = {"kind": kind, "part": part}
     for copy in ask(lambda api: api.post(f"{_path(message_id)}/learn", list[Item], lesson)):
         say(f"{copy.id} ({copy.part}) is learned as {kind.value}.")
+
+
+async def _each(
+    api: Api, message_ids: list[str], deed: str, gives: type[Got], body: object
+) -> tuple[list[Got], list[str]]:
+    """Do something to each; of several, one that cannot be done does not stop the others."""
+    done: list[Got] = []
+    problems: list[str] = []
+    for message_id in steps(message_ids, deed):
+        try:
+            done += await api.post(f"{_path(message_id)}/{deed}", list[gives], body)  # type: ignore[valid-type]
+        except Away:
+            raise
+        except ActionError as error:
+            problems.append(str(error) if len(message_ids) == 1 else f"{message_id}: {error}")
+    return done, problems
+
+
+def _complain(problems: list[str]) -> None:
+    if problems:
+        fail("\n".join(problems))
 
 
 def _path(message_id: str) -> str:
