@@ -6,11 +6,11 @@ is found; of that, what came with a log-in is told.
 """
 
 import json
-from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from services.console.actions.desk import Desk, NotUnderstood
+from services.console.answers.accounts import LogIn
 from services.console.rows import client_address
 from services.console.tables import accounts, events, message_words, messages
 from services.console.words import Kind, word
@@ -20,22 +20,6 @@ from shared.policy.client import plain_ip
 # So many of the newest messages are looked at for those that came with the log-in.
 LOOKED_AT = 1000
 _KINDS = (EventKind.RECEIVED.value, EventKind.COMMAND_REFUSED.value)
-
-
-@dataclass(frozen=True, slots=True)
-class LogIn:
-    """A message that came with a log-in, or a log-in that was refused (refused: why). state: of the message now."""
-
-    id: str
-    at: float
-    login: str
-    address: str
-    listener: str
-    sender: str
-    recipients: tuple[str, ...] = ()
-    subject: str = ""
-    state: str | None = None
-    refused: str = ""
 
 
 async def log_ins(desk: Desk, *, address: str = "", login: str = "", limit: int = 50) -> list[LogIn]:

@@ -30,3 +30,19 @@ class Made:
 
     account: Listed
     password: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """A message that came with a log-in, or a log-in that was refused (refused: why). state: of the message now."""
+
+    id: str
+    at: float
+    login: str
+    address: str
+    listener: str
+    sender: str
+    recipients: tuple[str, ...] = ()
+    subject: str = ""
+    state: str | None = None
+    refused: str = ""

@@ -1,4 +1,4 @@
-"""`gatepost account add | list | remove | braked | unbrake`."""
+"""`gatepost account add | list | remove | log-ins | braked | unbrake`."""
 
 import sys
 from dataclasses import asdict
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from services.console.answers.accounts import Braked, Listed, Made
+from services.console.answers.accounts import Braked, Listed, LogIn, Made
 from services.console.cli.api import Nothing, part
 from services.console.cli.frame import ask, out, plain, say, say_json, table, when
 from services.console.story.told import span
@@ -92,6 +92,40 @@ def remove(login: Login) -> None:
     """Remove an account."""
     ask(lambda api: api.delete(f"/accounts/{part(login)}", Nothing))
     say(f"{login} is removed.")
+
+
+@app.command("log-ins")
+def log_ins(
+    address: Annotated[str, typer.Option(help="From this IP address.")] = "",
+    login: Annotated[str, typer.Option(help="Of this account.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many, the newest first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Say who logged in from an address, or whence an account did, and what they sent."""
+    if bool(address) == bool(login):
+        raise typer.BadParameter("give one of --address and --login", param_hint="--address")
+    found = ask(lambda api: api.get("/log-ins", list[LogIn], address=address, login=login, limit=limit))
+    if as_json:
+        say_json([asdict(one) for one in found])
+        return
+    if not found:
+        say("The trace knows of none: a log-in by which nothing was sent leaves nothing there.")
+        return
+    shown = table("time (UTC)", "login", "from", "sender", "recipients", "subject", "what became of it", "id")
+    for one in found:
+        became = one.refused or one.state
+        texts = (
+            when(one.at),
+            one.login,
+            one.address,
+            one.sender,
+            ", ".join(one.recipients),
+            one.subject,
+            became,
+            one.id,
+        )
+        shown.add_row(*map(plain, texts))
+    out().print(shown)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`gatepost quarantine list | show | release | delete | learn`."""
+"""`gatepost quarantine list | show | release | allow | delete | learn`."""
 
 import sys
 import time
@@ -102,6 +102,18 @@ def release(
             how = f"is released to {recipients}{past}, whole"
         say(f"{one.id} {how}; follow it with: gatepost trace {one.id}")
     _complain(problems)
+
+
+@app.command()
+def allow(
+    message_id: Id,
+    part: Annotated[str, typer.Option(help="The copy, as `list` shows it.")],
+    reason: Annotated[str, typer.Option(help="Why; it stands beside the exemption in the policy.")],
+) -> None:
+    """Release a held mail, and let its sender through to its recipients' domains from now on."""
+    wanted = {"part": part, "reason": reason}
+    for one in ask(lambda api: api.post(f"{_path(message_id)}/allow", list[Gone], wanted)):
+        say(f"{one.id} is released to {', '.join(one.recipients)}, and its sender is let through from now on.")
 
 
 @app.command()

@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.console.actions import accounts, log_ins
 from services.console.actions.accounts import Listed
 from services.console.actions.desk import Desk
-from services.console.actions.log_ins import LogIn
-from services.console.answers.accounts import Made
+from services.console.answers.accounts import LogIn, Made
 from services.console.identity.rights import Right
 from services.console.web.cursor import LIMIT
 from services.console.web.who import at_desk
