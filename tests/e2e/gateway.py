@@ -31,7 +31,7 @@ _OVERRIDES = {
     "[listeners.submissions]\nport = {}\n",
     "content": "[health]\nport = {}\n",
     "delivery": "[health]\nport = {}\n",
-    "console": "[health]\nport = {}\n",
+    "console": "[health]\nport = {}\n[web]\nport = {}\n",
 }
 
 

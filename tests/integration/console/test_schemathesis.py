@@ -30,10 +30,10 @@ from tests.integration.console.told import DAY, id_at, write
 from tests.integration.console.web_settings import settings_for
 from tests.rabbit import Rabbit
 
-_EXAMPLES = 6
+_EXAMPLES = 4
 _SEED = 6
-# They ask DNS, engines and ports of the machine, or read a stream to its end: each takes long, and none has much to say.
-_FEW = {"GET /api/v1/doctor", "POST /api/v1/domains/{domain}/check", "GET /api/v1/drain/{host}"}
+# They read the policy's stream to its end, or ask DNS, engines and ports of the machine: each takes a second.
+_LONG = ("/policy", "/access", "/domains", "/doctor", "/drain", "/dkim")
 
 
 def described() -> Any:
@@ -58,9 +58,14 @@ class Asked:
         wanted = requests.Request(**_known(case.as_transport_kwargs(base_url=URL))).prepare()
         assert wanted.method is not None
         assert wanted.url is not None
-        headers = {name: value for name, value in wanted.headers.items() if name.lower() != "authorization"}
+        headers = {name: as_text(value) for name, value in wanted.headers.items() if name.lower() != "authorization"}
         body = wanted.body.encode() if isinstance(wanted.body, str) else wanted.body
+        assert body is None or isinstance(body, bytes)
         return self._loop.do(self._client.request(wanted.method, wanted.url, headers=headers, content=body))
+
+
+def as_text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("latin-1")
 
 
 def _known(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -104,7 +109,7 @@ def test_whatever_is_asked_of_the_api_it_never_fails_unforeseen(
 
     @seed(_SEED)
     @settings(
-        max_examples=2 if operation in _FEW else _EXAMPLES,
+        max_examples=1 if any(part in operation for part in _LONG) else _EXAMPLES,
         deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate],
@@ -116,8 +121,16 @@ def test_whatever_is_asked_of_the_api_it_never_fails_unforeseen(
         if answer.status_code >= 500 and not (answer.status_code == 503 and _is_ours(answer)):
             wrong[f"{answer.status_code} {answer.text[:200]}"] = case.as_curl_command()
 
+    if mode is GenerationMode.NEGATIVE and not _has_inputs(operation):
+        return
     ask_for()
     assert wrong == {}
+
+
+def _has_inputs(operation: str) -> bool:
+    """Whether there is anything that could be wrong in what is asked."""
+    found = OPERATIONS[operation]
+    return bool([*found.path_parameters, *found.query, *found.headers, *found.body])
 
 
 def _is_ours(answer: httpx.Response) -> bool:
