@@ -3,8 +3,9 @@
 Wired by services/console/app.py; the command on the console's own host makes one without a broker's policy.
 """
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 from services.console.actions.desk import Desk
@@ -32,6 +33,16 @@ class Backstage:
     only_desk: Desk | None = None
     clock: Callable[[], float] = field(default=time.time)
 
+    @contextlib.asynccontextmanager
+    async def at_desk(self, caller: Caller) -> AsyncIterator[Desk]:
+        """Give the desk at which a caller acts for one request."""
+        desk = self.desk(caller)
+        try:
+            yield desk
+        finally:
+            if desk is not self.only_desk:
+                await desk.close()
+
     def desk(self, caller: Caller) -> Desk:
-        """Return the desk at which a caller acts."""
+        """Return a desk at which a caller acts; its opener closes it."""
         return self.only_desk or Desk(self.settings, self.database, caller, self.publisher)

@@ -6,6 +6,7 @@ The API takes tokens alone, never cookies, so no page of another site can speak 
 """
 
 import hmac
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -108,21 +109,22 @@ class Needs:
 class NeedsToken(Needs):
     """Of the API: a token, or whoever is at the console's own host."""
 
-    async def __call__(self, request: Request) -> Desk:
-        """Return the desk of who asks."""
+    async def __call__(self, request: Request) -> AsyncIterator[Desk]:
+        """Give the desk of who asks."""
         caller = await caller_by_token(request)
         if caller is None:
             raise NotSignedIn
         request.state.caller = caller
         self.check(caller)
-        return backstage_of(request).desk(caller)
+        async with backstage_of(request).at_desk(caller) as desk:
+            yield desk
 
 
 class NeedsVisit(Needs):
     """Of pages: a session that is whole, and for what changes something its CSRF token."""
 
-    async def __call__(self, request: Request) -> Visit:
-        """Return the visit of who asks."""
+    async def __call__(self, request: Request) -> AsyncIterator[Visit]:
+        """Give the visit of who asks."""
         session = await session_of(request)
         if session is None or session.step is not Step.WHOLE:
             raise NotSignedIn
@@ -130,7 +132,8 @@ class NeedsVisit(Needs):
         await must_be_from_our_page(request, session)
         self.check(session.caller)
         backstage = backstage_of(request)
-        return Visit(request, session, backstage.desk(session.caller), backstage.clock())
+        async with backstage.at_desk(session.caller) as desk:
+            yield Visit(request, session, desk, backstage.clock())
 
 
 class NeedsFirstStep(Needs):
