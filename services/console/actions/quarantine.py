@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.actions.desk import ActionError, Desk, NotFound, OutOfBounds
 from services.console.actions.quarantine_bounds import as_seen, domain_marks, may_see, must_decide, names_rule
+from services.console.answers.quarantine import Item
 from services.console.held import HELD
 from services.console.release import HeldCopy, Released, StillHeld, Wish, release_all
 from services.console.rows import TEXT_LIMIT, clean
@@ -49,21 +50,9 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Held(Item):
     """A quarantined mail. message: empty in lists, and once it is deleted."""
 
-    id: str
-    part: str
-    state: str
-    reason: str
-    check: str
-    evidence: str
-    sender: str | None
-    recipients: str | None
-    subject: str | None
-    size_bytes: int
-    received_at: float
-    state_at: float
     message_type: str | None = None
     envelope: str | None = None
     headers: str = ""

@@ -16,24 +16,14 @@ from shared.envelope import Direction, Envelope
 
 def may_see(caller: Caller, envelope: Envelope | None) -> bool:
     """Whether a copy is of the caller's domains, at least in part."""
-    if caller.sees_all:
-        return True
-    if envelope is None:
-        return False
-    if envelope.direction is Direction.OUTBOUND:
-        return caller.covers(envelope.sender)
-    return any(caller.covers(recipient.address) for recipient in envelope.recipients)
+    whose = _whose(envelope)
+    return caller.sees_all or (whose is not None and any(map(caller.covers, whose)))
 
 
 def may_decide(caller: Caller, envelope: Envelope | None) -> bool:
     """Whether the caller may release, delete and the like."""
-    if caller.sees_all:
-        return True
-    if envelope is None:
-        return False
-    if envelope.direction is Direction.OUTBOUND:
-        return caller.covers(envelope.sender)
-    return all(caller.covers(recipient.address) for recipient in envelope.recipients)
+    whose = _whose(envelope)
+    return caller.sees_all or (whose is not None and all(map(caller.covers, whose)))
 
 
 def must_decide(caller: Caller, message_id: str, envelopes: Iterable[Envelope | None]) -> None:
@@ -60,3 +50,12 @@ def names_rule(envelope: Envelope | None, check: str, rule: str) -> bool:
 def domain_marks(domains: Iterable[str]) -> list[str]:
     """Return what stands in the text of every envelope in which an address of one of the domains does."""
     return [json.dumps(f"@{domain}")[1:] for domain in sorted(domains)]
+
+
+def _whose(envelope: Envelope | None) -> list[str] | None:
+    """Return the addresses whose domains a copy is of, or None where nobody can tell."""
+    if envelope is None:
+        return None
+    if envelope.direction is Direction.OUTBOUND:
+        return [envelope.sender]
+    return [recipient.address for recipient in envelope.recipients]
