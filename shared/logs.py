@@ -23,8 +23,8 @@ class _Now:
     """What holds in this process. settled: the level of its settings."""
 
     service: str = ""
-    settled: int = logging.NOTSET
-    level: int = logging.NOTSET
+    settled: int = logging.INFO
+    level: int = logging.INFO
 
 
 _now = _Now()
@@ -42,8 +42,13 @@ def take_levels(level_of: Callable[[str], str | None]) -> None:
         structlog.get_logger().critical("log-level-changed", to=logging.getLevelName(level).lower())
 
 
+def in_detail() -> bool:
+    """Tell whether lines of level debug are written now: to be asked before one is made for each message."""
+    return _now.level <= logging.DEBUG
+
+
 def _enough(_logger: object, method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Let go what is below the level; the first of all processors, so that it costs hardly anything."""
+    """Let go what is below the level; the first of all processors."""
     if _NUMBERS.get(method, logging.CRITICAL) < _now.level:
         raise structlog.DropEvent
     return record

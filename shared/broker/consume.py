@@ -18,6 +18,7 @@ from aiormq.channel import Channel
 
 from shared.broker.connect import Link
 from shared.broker.topology import REPLY_PREFIX, Exchange
+from shared.logs import in_detail
 
 _log = structlog.get_logger()
 _HAND_BACK_PAUSE_S = 1.0
@@ -119,7 +120,8 @@ class Consumer:
         assert task is not None
         self._busy.add(task)
         delivery = _delivery(message)
-        _log.debug("message-taken", queue=self._queue, id=delivery.message_id, octets=len(message.body))
+        if in_detail():
+            _log.debug("message-taken", queue=self._queue, id=delivery.message_id, octets=len(message.body))
         try:
             await self._handler(delivery)
         except Exception:

@@ -19,6 +19,7 @@ from pamqp import commands
 from shared.broker.connect import Link
 from shared.errors import LOCAL_ERROR, NO_CAPACITY, TemporaryError
 from shared.ids import new_id
+from shared.logs import in_detail
 
 _log = structlog.get_logger()
 _PERSISTENT = 2
@@ -118,7 +119,8 @@ class Publisher:
             raise PublishError(PublishFailure.UNKNOWN, f"{type(error).__name__}: {error}") from error
         if not isinstance(confirm, commands.Basic.Ack):
             raise PublishError(PublishFailure.REFUSED, f"{exchange} answered {type(confirm).__name__}")
-        _log.debug("published", to=exchange, key=key, id=properties.message_id, octets=len(body))
+        if in_detail():
+            _log.debug("published", to=exchange, key=key, id=properties.message_id, octets=len(body))
 
     async def _ready_channel(self) -> Channel:
         while True:

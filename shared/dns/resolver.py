@@ -24,6 +24,7 @@ from shared.dns.silence import SLOW_S, SilentZones
 from shared.dns.special import special_answer
 from shared.dns.upstream import Upstream
 from shared.dns.zonefile import Zone, ZoneError, parse_zone
+from shared.logs import in_detail
 
 __all__ = ["CachingResolver", "system_nameservers"]
 
@@ -70,7 +71,8 @@ class CachingResolver:
         if outcome is None:
             begun = self._clock()
             outcome = await self._wait(key)
-            _log.debug("dns-asked", name=name, type=rdtype, ms=round((self._clock() - begun) * 1000))
+            if in_detail():
+                _log.debug("dns-asked", name=name, type=rdtype, ms=round((self._clock() - begun) * 1000))
         return _answer(key, outcome)
 
     def forget(self, name: str, rdtype: str) -> None:

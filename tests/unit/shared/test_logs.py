@@ -10,7 +10,7 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.logs import configure_logs, escape, take_levels
+from shared.logs import configure_logs, escape, in_detail, take_levels
 from shared.policy.log import LogLevel, LogRules
 from shared.settings import LogSettings
 
@@ -114,6 +114,16 @@ def test_the_policy_changes_the_level_of_loggers_that_are_kept_and_its_absence_t
     log.info("five")
     events = [record["event"] for record in written.records() if record["event"] != "log-level-changed"]
     assert events == ["two", "five"]
+
+
+def test_detail_is_wanted_from_level_debug_on_and_while_the_policy_says_so(written: Written) -> None:
+    configure_logs("edge", LogSettings())
+    wanted = [in_detail()]
+    take_levels(LogRules(edge=LogLevel.DEBUG).of)
+    wanted.append(in_detail())
+    take_levels(LogRules().of)
+    assert [*wanted, in_detail()] == [False, True, False]
+    assert len(written.records()) == 2
 
 
 def test_libraries_never_say_more_than_warnings_for_they_may_quote_passwords(written: Written) -> None:
