@@ -10,18 +10,14 @@ import asyncio
 from typing import Protocol
 
 import structlog
-from aio_pika.abc import AbstractConnection
 
 from services.delivery.outgoing.signing_key import Signatories, signatories
+from services.delivery.whole_stream import WholeStream
 from shared.broker.connect import Link
-from shared.broker.consume import StreamReader
 from shared.broker.topology import Queue
 from shared.dkim_keys import KeyBook, decode_keys
 
 _log = structlog.get_logger()
-# The broker's count of a stream may run behind, or ahead of what is kept of it: so much silence ends the first reading.
-_SILENCE_S = 1.0
-_AFTER_LAST_S = 0.3
 
 
 class KeysPort(Protocol):
@@ -73,14 +69,8 @@ class Keyring(Keys):
 
     def __init__(self, link: Link) -> None:
         super().__init__()
-        self._link = link
-        self._read = asyncio.Event()
-        self._expected = 0
-        self._seen = 0
         self._highest: KeyBook | None = None
-        self._silence: asyncio.TimerHandle | None = None
-        link.on_up(self._count)
-        StreamReader(link, Queue.KEYS.value, self._on_entry)
+        self._stream = WholeStream(link, Queue.KEYS, self._on_entry, self._begin)
 
     async def wait_read(self, deadline_s: float) -> None:
         """Wait until the stream was read to its end once, so that no mail leaves by an older book meanwhile.
@@ -90,47 +80,19 @@ class Keyring(Keys):
         """
         try:
             async with asyncio.timeout(deadline_s):
-                await self._read.wait()
+                await self._stream.wait_read()
         except TimeoutError:
-            self._begin()
+            self._stream.count_as_read()
             _log.error("dkim-keys-unread", for_s=deadline_s, in_force=self.version)
 
-    async def _count(self, connection: AbstractConnection) -> None:
-        # A channel of its own, for one that the link has opened ends the connection when it closes.
-        channel = await connection.channel(publisher_confirms=False)
-        try:
-            declared = await (await channel.get_underlay_channel()).queue_declare(Queue.KEYS.value, passive=True)
-        finally:
-            await channel.close()
-        self._expected, self._seen = declared.message_count or 0, 0
-        self._wait_on()
-
     async def _on_entry(self, body: bytes) -> None:
-        self._seen += 1
-        self._wait_on()
         book = decode_keys(body)
-        if self._read.is_set():
+        if self._stream.is_read:
             self.take(book)
         elif self._highest is None or book.version > self._highest.version:
             self._highest = book
 
-    def _wait_on(self) -> None:
-        if self._read.is_set():
-            return
-        if self._silence is not None:
-            self._silence.cancel()
-        wait_s = _AFTER_LAST_S if self._seen >= self._expected else _SILENCE_S
-        self._silence = asyncio.get_running_loop().call_later(wait_s, self._now_read)
-
-    def _now_read(self) -> None:
-        if self._link.is_up:
-            self._begin()
-        else:
-            # Lost while it was read, or not up as a whole yet.
-            self._wait_on()
-
     def _begin(self) -> None:
-        self._read.set()
         if self._highest is not None:
             self.take(self._highest)
             self._highest = None
