@@ -9,9 +9,13 @@ PYTEST := $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n 2 --dist loadfile --no-loadscope-reorder
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --use-pep517
 SOURCES := services shared tests infra docs
-# Hashes of every file, and nothing that tells where this machine's index is.
-LOCK := --quiet --generate-hashes --allow-unsafe --all-build-deps --strip-extras --no-header \
+# Hashes of every file, and nothing that tells where this machine's index is. Traces are locked with the rest, so that switching them
+# on takes a key and no installation.
+LOCK := --quiet --extra tracing --generate-hashes --allow-unsafe --all-build-deps --strip-extras --no-header \
   --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+# Compiled modules are kept: without them each of the many processes of a test run compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Debian's servers lie where the PATH of an ordinary user does not look.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -86,3 +90,4 @@ $(BIN)/python: $(VENV)/.test ;
 -include infra/systemd/targets.mk
 -include infra/docker/targets.mk
 -include tests/bench/targets.mk
+-include tests/e2e/targets.mk

@@ -52,3 +52,9 @@ def id_time(identifier: str) -> float:
     if len(identifier) != _LENGTH or not _CHARS.issuperset(identifier) or identifier[_TIME_LENGTH] not in _VERSION_7:
         raise ValueError(f"not an id: {identifier[:40]!r}")
     return int(identifier[:_TIME_LENGTH].translate(_TO_PYTHON), 32) / 1000
+
+
+def id_bits(identifier: str) -> int:
+    """Return the 128 bits of an id in its canonical form. Raises ValueError for what is none."""
+    id_time(identifier)
+    return int(identifier.translate(_TO_PYTHON), 32)

@@ -9,9 +9,11 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +32,7 @@ from shared.explain import explain
 
 FILE_VARIABLE = "GATEPOST_SETTINGS_FILE"
 _PREFIX = "GATEPOST_"
+_TRACING_PACKAGE = "opentelemetry.exporter.otlp.proto.http"
 # Variables of the commands around the services (DESIGN §8), which are no settings.
 _NO_SETTINGS = frozenset({"GATEPOST_CONSOLE", "GATEPOST_DATA", "GATEPOST_POLICY", "GATEPOST_SETTINGS", FILE_VARIABLE})
 
@@ -110,6 +113,25 @@ class RedisSettings(Section):
     ca_file: Path | None = None
 
 
+def _collector(endpoint: str) -> str:
+    if not endpoint:
+        return ""
+    url = urlsplit(endpoint)
+    if url.scheme not in ("http", "https") or not url.hostname or url.port == 0 or url.query or url.fragment:
+        raise ValueError("expected http://host:port or https://host:port, with a path if the collector has another")
+    if not _has_tracing():
+        raise ValueError(f"traces need the Python package {_TRACING_PACKAGE}: install gatepost[tracing]")
+    return url._replace(path=url.path if url.path.strip("/") else "/v1/traces").geturl()
+
+
+def _has_tracing() -> bool:
+    try:
+        return find_spec(_TRACING_PACKAGE) is not None
+    except ImportError:
+        # Not even the packages above it are there.
+        return False
+
+
 class HealthSettings(Section):
     """Where `/metrics`, `/healthz` and `/readyz` are served (HTTP, loopback unless told otherwise)."""
 
@@ -122,6 +144,26 @@ class LogSettings(Section):
 
     level: str = Field("info", pattern="^(debug|info|warning|error)$")
     format: str = Field("json", pattern="^(json|text)$")
+
+
+class TracingSettings(Section):
+    """Traces of mails by OpenTelemetry; they need Gatepost's extra `tracing`.
+
+    endpoint: the collector's OTLP over HTTP, such as `http://127.0.0.1:4318`, to which `/v1/traces` is added where it
+    has no path of its own; empty: no traces. ratio: which part of all mails is traced, by their ids; the same in all
+    services, else traces lack stages. ca_file: what the collector's certificate is verified against, else the system's
+    authorities.
+    """
+
+    endpoint: Annotated[str, AfterValidator(_collector)] = ""
+    ratio: float = Field(1.0, ge=0, le=1)
+    ca_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _a_certificate_to_verify(self) -> "TracingSettings":
+        if self.ca_file is not None and not self.endpoint.startswith("https:"):
+            raise ValueError("ca_file needs an endpoint that begins with https://")
+        return self
 
 
 class ServiceSettings(Section):

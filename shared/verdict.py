@@ -124,6 +124,11 @@ def verdict_facts(verdict: Verdict) -> dict[str, JsonValue]:
     return facts
 
 
+def points(score: float) -> str:
+    """Return a score for people: `7.25`, `1000`, never `1e+03` or `-0`."""
+    return f"{round(score, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
+
+
 _REFUSALS = {
     CheckName.ANTIVIRUS: Reply(550, "5.7.1", "Message refused: malware found"),
     CheckName.ANTISPAM: Reply(550, "5.7.1", "Message refused: classified as spam"),

@@ -5,9 +5,12 @@ with Cicap(clamd_socket) as server: IcapSettings(url=server.url)
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local.ports import free_ports, is_listening
@@ -18,7 +21,7 @@ CommandsSocket {folder}/ctl
 StartServers 1
 MaxServers 1
 ThreadsPerChild 10
-MaxKeepAliveRequests 5
+MaxKeepAliveRequests {requests}
 Port 127.0.0.1:{port}
 {user}
 TmpDir {folder}
@@ -42,36 +45,63 @@ virus_scan.DefaultEngine clamd
 
 
 class Cicap:
-    """c-icap on a free port. clamd: the socket of the engine behind it."""
+    """c-icap on a free port, which can be stopped, killed and started again.
 
-    def __init__(self, clamd: Path) -> None:
+    clamd: the socket of the engine behind it. requests: after so many it ends a connection.
+    """
+
+    def __init__(self, clamd: Path, requests: int = 5) -> None:
         (self.port,) = free_ports(1)
         self.url = f"icap://127.0.0.1:{self.port}/avscan"
         self._clamd = clamd
+        self._requests = requests
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "Cicap":
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
         # clamd, as its own user, reads there what c-icap has received.
         self._folder = Path(tempfile.mkdtemp(prefix="gatepost-cicap-", dir="/tmp"))
         self._folder.chmod(0o755)
         (modules,) = Path("/usr/lib").glob("*/c_icap")
         user = "User root\nGroup root" if os.geteuid() == 0 else ""
         config = self._folder / "c-icap.conf"
-        config.write_text(
-            _CONFIG.format(folder=self._folder, port=self.port, user=user, modules=modules, clamd=self._clamd)
-        )
-        self._process = subprocess.Popen(["/usr/bin/c-icap", "-N", "-f", str(config)])
+        values = {"folder": self._folder, "port": self.port, "user": user, "modules": modules}
+        config.write_text(_CONFIG.format(**values, clamd=self._clamd, requests=self._requests))
+        # It works in a child of its own: signals go to the group.
+        self._process = subprocess.Popen(["/usr/bin/c-icap", "-N", "-f", str(config)], start_new_session=True)
         give_up_at = time.monotonic() + _READY_S
         while not is_listening(self.port):
             if self._process.poll() is not None or time.monotonic() > give_up_at:
                 raise RuntimeError("c-icap did not come up")
             time.sleep(0.02)
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Stop it where it is: connections are taken by the kernel, and answered by nobody. It may be killed meanwhile."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            if self._process is not None:
+                self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+            self._process.wait(10)
+            self._process = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> "Cicap":
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self.kill()
+
+    def _signal(self, number: int) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, number)

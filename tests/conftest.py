@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from tests.clamd import Clamd
 from tests.rabbit import Rabbit
@@ -12,6 +14,8 @@ from tests.rspamd import Rspamd
 from tests.spamd import Spamd
 
 _LONG_ID = 30
+# The tests of one whole gateway: a second one in the other process would take longer to start than all of them together.
+_WHOLE = "tests/e2e"
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +90,15 @@ def _engines_as_new(request: pytest.FixtureRequest) -> None:
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name long octets by their argument: some hold the time at which they were made, and every process names alike."""
     return argname if isinstance(val, bytes | bytearray) and len(val) > _LONG_ID else None
+
+
+class _ByFile(LoadFileScheduling):  # type: ignore[misc]
+    """Gives each process whole files, and all files of one whole gateway to one process."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return _WHOLE if file.startswith(f"{_WHOLE}/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    return _ByFile(config, log) if config.getoption("dist") == "loadfile" else None

@@ -96,6 +96,8 @@ class Gateway:
         for service in SERVICES:
             await self.start(service)
         await self.ready()
+        # Until edge has heard of content it may answer without a verdict, and the mail is judged afterwards.
+        await self.reaches("edge", "gatepost_edge_content_processes", 1)
 
     async def close(self) -> None:
         """Kill whatever still runs."""

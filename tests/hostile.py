@@ -9,10 +9,13 @@ import io
 import random
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 CRLF = b"\r\n"
 HEAD = b"From: joe@sender.test\r\nTo: demo@gatepost.test\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
+# Two that were really sent, a list's letter and an advertisement, which come with SpamAssassin.
+_SAMPLES = Path("/usr/share/doc/spamassassin/examples")
 TEXT = b"Content-Type: text/plain\r\n\r\nhello\r\n"
 
 
@@ -171,6 +174,7 @@ def seeds() -> list[bytes]:
         HEAD + multipart(forwarded, attachment(b"%PDF-1.4\n%%EOF\n", "=?utf-8?q?r=C3=A9sum=C3=A9.pdf?=")),
         HEAD + CRLF + b"begin 644 a.txt\r\n#0V%T\r\n`\r\nend\r\n",
         b"DKIM-Signature: v=1; a=rsa-sha256; d=sender.test; s=s; h=from:to; bh=AA==; b=AA==\r\n" + HEAD + TEXT,
+        *(path.read_bytes().replace(b"\n", CRLF) for path in sorted(_SAMPLES.glob("sample-*spam.txt"))),
     ]
 
 
@@ -188,10 +192,10 @@ _SNIPPETS = (
 )
 
 
-def mutations(count: int, seed: int) -> Iterator[bytes]:
-    """Yield real messages with a few bytes changed, cut, doubled, swapped or put in."""
+def mutations(count: int, seed: int, more: Sequence[bytes] = ()) -> Iterator[bytes]:
+    """Yield real messages with a few bytes changed, cut, doubled, swapped or put in. more: further ones to begin with."""
     chance = random.Random(seed)
-    originals = seeds()
+    originals = [*seeds(), *more]
     for _ in range(count):
         data = bytearray(chance.choice(originals))
         for _ in range(chance.randint(1, 6)):

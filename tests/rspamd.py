@@ -19,18 +19,24 @@ from infra.local import rspamd as local
 from infra.local.ports import free_ports
 
 GTUBE = local.GTUBE
+# What takes Rspamd several seconds of its first start: kept from one test session to the next.
+COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "rspamd-compiled"
 
 
 class Rspamd:
     """An Rspamd on free ports. nameserver: `address:port`; without, nothing asks DNS."""
 
     def __init__(
-        self, folder: Path, *, nameserver: str = "", redis: str = "", rules: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        nameserver: str = "",
+        redis: str = "",
+        rules: Mapping[str, str] | None = None,
+        compiled: Path = COMPILED,
     ) -> None:
         self.port, self.controller_port = free_ports(2)
         self.password = "the-password-of-a-test"
-        # All of a test session share it.
-        self.compiled = folder.parent / "rspamd-compiled"
         self._engine = local.Rspamd(
             local.RspamdSettings(
                 port=self.port,
@@ -38,7 +44,7 @@ class Rspamd:
                 password=self.password,
                 nameservers=[nameserver] if nameserver else [],
                 redis=redis,
-                compiled=self.compiled,
+                compiled=compiled,
                 log=folder / "rspamd.log",
             ),
             rules=rules or {},
@@ -61,7 +67,7 @@ class Rspamd:
         return self._engine.pid
 
     def start(self) -> None:
-        """Start it and wait until it scans. A session's first start takes some seconds, later ones half a second."""
+        """Start it and wait until it scans. A machine's first start takes some seconds, later ones half a second."""
         self._engine.start()
         self._engine.wait_ready()
         self.is_up = True

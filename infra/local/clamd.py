@@ -135,6 +135,10 @@ def _command() -> str:
     return shutil.which("clamd", path=f"{os.environ.get('PATH', '')}:/usr/sbin") or "clamd"
 
 
+def _key(line: str) -> str:
+    return line.partition(" ")[0]
+
+
 def _prepare_folder(settings: ClamdSettings) -> Path:
     # Debian's AppArmor profile lets clamd read and write in /tmp and its own folders alone, and the user clamav cannot
     # enter a checkout below /root.
@@ -143,15 +147,15 @@ def _prepare_folder(settings: ClamdSettings) -> Path:
     temporary.mkdir()
     signatures.mkdir()
     (signatures / "gatepost-eicar.ndb").write_text(f"{SIGNATURE_NAME}:0:*:{EICAR.hex()}\n")
-    replaced = _CONTAINER_KEYS | {line.partition(" ")[0] for line in settings.lines}
-    lines = [
+    ours = [
         f"DatabaseDirectory {settings.database if settings.has_full_database else signatures}",
         f"TemporaryDirectory {temporary}",
         "TCPAddr 127.0.0.1",
         f"TCPSocket {settings.port}",
-        *(line for line in _LIMITS.read_text().splitlines() if line.partition(" ")[0] not in replaced),
-        *settings.lines,
+        *(line for line in _LIMITS.read_text().splitlines() if _key(line) not in _CONTAINER_KEYS),
     ]
+    replaced = {_key(line) for line in settings.lines}
+    lines = [*(line for line in ours if _key(line) not in replaced), *settings.lines]
     if settings.socket is not None:
         lines.append(f"LocalSocket {settings.socket}")
     if os.geteuid() == 0:

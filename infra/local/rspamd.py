@@ -35,6 +35,8 @@ _USER = "_rspamd"
 _READY_S = 120.0
 _STOP_S = 10.0
 _POLL_S = 0.05
+# Smaller lists are compiled in a moment, and some of them get another name at each start: kept, they would pile up.
+_WORTH_KEEPING = 200_000
 
 # The line that every antispam engine takes for spam, in two pieces, so that none takes this file for it.
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*" + "GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
@@ -209,12 +211,12 @@ def _prepare_folder(settings: RspamdSettings, rules: Mapping[str, str]) -> Path:
 
 
 def copy_compiled(source: Path, target: Path) -> None:
-    """Copy compiled lists that are not there yet, each whole or not at all."""
+    """Copy large compiled lists that are not there yet, each whole or not at all."""
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     for path in source.glob("*.hsmp"):
         there = target / path.name
         # Rspamd, which reads hostile mail, must not have us read what a link of its leads to.
-        if not there.exists() and not path.is_symlink():
+        if not there.exists() and not path.is_symlink() and path.stat().st_size >= _WORTH_KEEPING:
             draft = target / f".{path.name}.{os.getpid()}"
             shutil.copyfile(path, draft, follow_symlinks=False)
             draft.replace(there)

@@ -1,16 +1,17 @@
-"""The story of an id, once it has come to its end (I/O: SQL, and the command `gatepost trace`).
+"""The story of an id, once it has come to its end (I/O: SQL; the command `gatepost trace`, in this process).
 
 On failure: TraceMissing with what is known so far.
 """
 
 import asyncio
-import os
-import subprocess
-import sys
 
-from infra.local.layout import REPOSITORY, Layout
+import structlog
+from typer.testing import CliRunner
+
+from infra.local.layout import Layout
 from services.console.actions.desk import ActionError, Desk, open_desk
 from services.console.actions.trace import trace
+from services.console.cli.main import app
 from services.console.identity.rights import on_this_host
 from services.console.settings import ConsoleSettings
 from shared.settings import FILE_VARIABLE, load_settings
@@ -33,10 +34,13 @@ def traced(layout: Layout, message_id: str, ends_with: str) -> str:
         raise TraceMissing(f"{message_id} has no event {ends_with!r}, only {sorted(kinds)}") from None
     except ActionError as error:
         raise TraceMissing(str(error)) from None
-    command = [sys.executable, "-m", "services.console.cli.main", "trace", message_id]
-    environment = {**os.environ, FILE_VARIABLE: str(settings), "COLUMNS": "140"}
-    shown = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
-    return shown.stdout + shown.stderr
+    logs = structlog.get_config()
+    try:
+        # A process of its own would take longer to begin than this to end.
+        shown = CliRunner().invoke(app, ["trace", message_id], env={FILE_VARIABLE: str(settings), "COLUMNS": "140"})
+    finally:
+        structlog.configure(**logs)
+    return shown.output
 
 
 async def _wait_for(settings: ConsoleSettings, message_id: str, kind: str, seen: set[str]) -> None:

@@ -130,12 +130,12 @@ def _lay_stage(host: Host, wanted: Wanted, joined: Joined, stage: str) -> bool:
         if host.path(f"{ETC}/{stage}").exists():
             host.give(f"{ETC}/{stage}", f"gatepost-{stage}")
         return False
-    here = BROKER in wanted.services
-    return write_settings(host, stage, wanted.hostname, joined.shared[stage], broker_is_here=here)
+    return write_settings(host, stage, wanted.hostname, joined.shared[stage], wanted.services)
 
 
 def _bring_up(host: Host, wanted: Wanted, *, broker_changed: bool) -> None:
     host.run("systemctl", "daemon-reload")
+    waiting = list(wanted.stages)
     if BROKER in wanted.services:
         host.run("systemctl", "enable", "rabbitmq-server")
         if broker_changed:
@@ -144,11 +144,15 @@ def _bring_up(host: Host, wanted: Wanted, *, broker_changed: bool) -> None:
         host.run("rabbitmqctl", "-q", "await_startup")
         rabbitmq.admit_administrator(host, admin_password(host))
         settings = f"GATEPOST_SETTINGS_FILE={ETC}/installer.toml"
-        if "console" in wanted.stages:
+        if "console" in waiting:
             # Its database first: the topology's audit is written there.
             enable_and_start(host, ("console",))
+            waiting.remove("console")
         print(host.run("env", settings, "/opt/gatepost/bin/gatepost", "topology", "apply"), end="")
-    enable_and_start(host, wanted.stages)
+    enable_and_start(host, waiting)
+    if wanted.stages:
+        # What stops them all and starts them with the host.
+        host.run("systemctl", "start", "gatepost.target")
 
 
 def _has_settings(host: Host, stage: str) -> bool:

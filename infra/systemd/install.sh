@@ -36,7 +36,11 @@ systemd() { [ -z "$prefix" ] && [ -d /run/systemd/system ]; }
 
 stop_units() {
     systemd || return 0
-    systemctl disable --quiet --now gatepost.target gatepost-edge gatepost-content gatepost-delivery gatepost-console 2>/dev/null || true
+    # One by one: a unit that this host has not would keep systemctl from all others.
+    for unit in gatepost.target gatepost-signatures.path gatepost-edge.service gatepost-content.service \
+        gatepost-delivery.service gatepost-console.service; do
+        systemctl disable --quiet --now "$unit" 2>/dev/null || true
+    done
 }
 
 uninstall() {
@@ -44,7 +48,8 @@ uninstall() {
     for unit in edge content delivery console; do
         rm -f "$prefix/etc/systemd/system/gatepost-$unit.service"
     done
-    rm -f "$prefix/etc/systemd/system/gatepost.target" "$prefix/etc/systemd/system/gatepost-recorder.service" \
+    rm -f "$prefix/etc/systemd/system/gatepost.target" "$prefix/etc/systemd/system/gatepost-signatures.path" \
+        "$prefix/etc/systemd/system/gatepost-recorder.service" \
         "$prefix/etc/systemd/system/multi-user.target.wants/gatepost.target" "$prefix/usr/local/bin/gatepost" \
         "$prefix/etc/sysusers.d/gatepost.conf"
     rm -rf "$prefix/etc/systemd/system/gatepost-.service.d" "$prefix/etc/systemd/system/gatepost.target.wants" "$opt" "$opt.old" "$opt.new"
@@ -74,6 +79,16 @@ packages() {
     echo "install: Debian packages:$missing"
     # shellcheck disable=SC2086  # a list of words
     apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
+    # A clamd that was here before is left as it is, for others may use it; `gatepost doctor` says what it lacks.
+    case $missing in *clamav-daemon*) have_clamd_tell ;; esac
+}
+
+have_clamd_tell() {
+    conf=/etc/clamav/clamd.conf
+    printf '\n# Gatepost: no OK to what clamd cannot look into; the policy decides about that.\n' >>"$conf"
+    printf '%s yes\n' AlertExceedsMax AlertEncryptedArchive AlertEncryptedDoc >>"$conf"
+    # Without signatures it does not run yet.
+    if systemd; then systemctl try-restart clamav-daemon; fi
 }
 
 # What the programs are made of; where nothing of it changed, they stay.

@@ -5,7 +5,7 @@ first certificate of the SMTP listeners, which yours replaces.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from string import Template
 
@@ -20,6 +20,8 @@ ETC = "/etc/gatepost"
 STAGES = ("edge", "content", "delivery", "console")
 LOCAL_AMQP_PORT = 5672
 _DATABASE = "sqlite:////var/lib/gatepost-console/gatepost.db"
+# Where Debian's packages listen, as content.toml has it.
+_ENGINES = {"clamd": ["/run/clamav/clamd.ctl"], "rspamd": ["127.0.0.1:11333"]}
 
 
 def write_certificates(host: Host, stage: str, pair: Mapping[str, bytes]) -> bool:
@@ -39,11 +41,19 @@ def write_certificates(host: Host, stage: str, pair: Mapping[str, bytes]) -> boo
     return any(changed)
 
 
-def write_settings(host: Host, stage: str, hostname: str, shared: Table, *, broker_is_here: bool) -> bool:
-    """Write a service's settings file unless it is there; return whether it was written."""
-    values = {"hostname": hostname, **{key: value for key, value in shared.items() if not isinstance(value, dict)}}
+def write_settings(host: Host, stage: str, hostname: str, shared: Table, here: Collection[str]) -> bool:
+    """Write a service's settings file unless it is there; return whether it was written.
+
+    here: what else is installed on this host, of broker and stages.
+    """
+    broker_is_here = "broker" in here
+    values: Table = {
+        "hostname": hostname,
+        **{key: value for key, value in shared.items() if not isinstance(value, dict)},
+    }
     if "web" in shared:
         values["web_secret"] = shared["web"]["secret"]
+    values |= {engine: addresses if "content" in here else [] for engine, addresses in _ENGINES.items()}
     tables: Table = {"broker": _broker(stage, shared["broker"], broker_is_here=broker_is_here)}
     if "management" in shared:
         management = {**shared["management"], "ca_file": f"{ETC}/{stage}/{CA}"}

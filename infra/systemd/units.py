@@ -13,6 +13,7 @@ from infra.systemd.host import Host, InstallError
 _FOLDER = Path(__file__).parent
 _SYSTEM = "/etc/systemd/system"
 _SANDBOX = "gatepost-.service.d"
+_SIGNATURES, _CLAMD = "gatepost-signatures.path", "clamav-daemon.service"
 _OLD, _NEW = "/var/lib/gatepost-recorder", "/var/lib/gatepost-console"
 
 
@@ -21,7 +22,7 @@ def lay_units(host: Host, stages: Sequence[str]) -> None:
     host.folder(_SYSTEM, 0o755)
     host.folder(f"{_SYSTEM}/{_SANDBOX}", 0o755)
     host.write(f"{_SYSTEM}/{_SANDBOX}/sandbox.conf", (_FOLDER / _SANDBOX / "sandbox.conf").read_bytes(), 0o644)
-    units = [f"gatepost-{stage}.service" for stage in stages]
+    units = _units(stages)
     for name in (*units, "gatepost.target"):
         host.write(f"{_SYSTEM}/{name}", (_FOLDER / name).read_bytes(), 0o644)
     if not units:
@@ -44,9 +45,16 @@ def _verify(host: Host, units: Sequence[str]) -> None:
         print(f"install: systemd finds no fault with {', '.join(units)}")
 
 
+def _units(stages: Sequence[str]) -> list[str]:
+    return [*(f"gatepost-{stage}.service" for stage in stages), *([_SIGNATURES] if "content" in stages else [])]
+
+
 def enable_and_start(host: Host, stages: Sequence[str]) -> None:
     """Enable services and start them (again). Raises InstallError."""
-    units = [f"gatepost-{stage}.service" for stage in stages]
+    units = _units(stages)
+    if _SIGNATURES in units:
+        # Its signatures may have come in the meantime.
+        host.run("sh", "-c", f"systemctl is-enabled --quiet {_CLAMD} && systemctl start --no-block {_CLAMD} || true")
     if units:
         host.run("systemctl", "enable", "--quiet", "gatepost.target", *units)
         host.run("systemctl", "restart", *units)

@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 # The newest file in migrations/versions.
-NEWEST_REVISION = "0005"
+NEWEST_REVISION = "0006"
 _BUSY_S = 30
 _WAL_PAUSE_S = 0.02
 _WRITES = "gatepost_writes"
@@ -119,7 +119,12 @@ def _make_private(path: Path) -> None:
     """Quarantined mail and password verifiers are in the file: its owner's alone."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        if os.geteuid() == 0:
+            # A command of root's may come before the console, which could not open a file of root's.
+            folder = path.parent.stat()
+            os.fchown(made, folder.st_uid, folder.st_gid)
+        os.close(made)
 
 
 def _revision(connection: Connection) -> str | None:

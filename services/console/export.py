@@ -21,8 +21,8 @@ def csv_line(cells: Sequence[object]) -> str:
 
 
 def json_line(row: dict[str, object]) -> str:
-    """Return one line with its end."""
-    return json.dumps(row, ensure_ascii=True, default=str) + "\n"
+    """Return one line with its end. Of what moves a terminal, JSON lets DEL alone stand as it is (RFC 8259 §7)."""
+    return json.dumps(row, ensure_ascii=True, default=str).replace("\x7f", "\\u007f") + "\n"
 
 
 def _cell(value: object) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.actions.desk import Desk
 from services.console.held import HELD
+from services.console.identity.refusals import write_numbers
 from services.console.identity.tables import failed_logins, sessions
 from services.console.rows import WAITING
 from services.console.tables import events, message_words, messages, orders, quarantine, unreadable
@@ -60,6 +61,7 @@ class Retention:
 
     async def forget(self, rules: RetentionRules, now: float, pause_s: float = _PAUSE_S) -> dict[str, int]:
         """Forget all that is too old; return how many messages, held mails and other rows that were."""
+        await write_numbers(self._desk, now)
         too_old = now - rules.trace_days * DAY_S
         # What waits is told of again within days; what is said to wait for longer was lost sight of.
         lost = too_old - rules.trace_days * DAY_S

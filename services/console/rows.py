@@ -221,12 +221,14 @@ def _fold_children(row: EventRow, facts: dict[str, Json], summaries: dict[str, S
 
 def _find_by(summary: Summary, facts: dict[str, Json], recipients: Sequence[str]) -> None:
     text, subject, message_id = facts.get("sender"), facts.get("subject"), facts.get("message_id")
+    login = facts.get("login")
     summary.words += words_of_mail(
         clean(text) if isinstance(text, str) else None,
         recipients,
         summary.client,
         clean(subject) if isinstance(subject, str) else None,
         clean(message_id) if isinstance(message_id, str) else None,
+        login=clean(login) if isinstance(login, str) else None,
     )
 
 

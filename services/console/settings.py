@@ -92,7 +92,8 @@ class WebSettings(Section):
     """The console's pages and API. Where neither file of the pair exists, a self-signed certificate is made there.
 
     public_url: how browsers reach it: passkeys and links in mails are of this name; empty: https://hostname:port.
-    secret: signs the links of quarantine reports; at least 32 characters, the same in every console.
+    secret: signs the links of quarantine reports and keys the users' recovery codes: a new one makes both void. At
+    least 32 characters, the same in every console.
     """
 
     address: str = "127.0.0.1"

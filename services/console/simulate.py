@@ -122,8 +122,8 @@ def first_refusal(steps: Iterable[Step]) -> Step | None:
     return next((step for step in steps if step.meets is Meets.REFUSED), None)
 
 
-def not_told(policy: Policy, asked: Asked) -> list[str]:
-    """Return what is not simulated, in sentences, as far as this policy would ask it."""
+def not_told(policy: Policy, asked: Asked, *, looked_inside: bool = False) -> list[str]:
+    """Return what is not simulated, in sentences, as far as this policy would ask it. looked_inside: content has."""
     said = ["Rates and places are counted at the time: they are not told here."]
     listener = policy.listeners.get(asked.listener)
     if listener is not None and listener.purpose is Purpose.INBOUND:
@@ -131,10 +131,11 @@ def not_told(policy: Policy, asked: Asked) -> list[str]:
             zones = ", ".join(one.zone for one in policy.dns_lists.lists)
             said.append(f"DNS lists are asked at the time: {zones}.")
         said.append("The client's name in DNS and what it says before it is greeted are looked at when it connects.")
-    said.append(
-        "Content looks into the message itself (malware, spam, SPF, DKIM, DMARC, attachments): have a quarantined "
-        "message judged again, or send one with `make demo`, to see that."
-    )
+    if not looked_inside:
+        said.append(
+            "Content looks into the message itself (malware, spam, SPF, DKIM, DMARC, attachments): hand it in, "
+            "or have a held copy judged (its page, `gatepost quarantine judge`), to see that."
+        )
     return said
 
 

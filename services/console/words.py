@@ -32,6 +32,9 @@ class Kind(StrEnum):
     SUBJECT = "s:"
     # Of the header field Message-ID, without its angle brackets.
     MESSAGE_ID = "m:"
+    # Of what came with a log-in: whose it was, `@` and its domain, and the client's address.
+    LOGIN = "l:"
+    LOGIN_FROM = "f:"
 
 
 def word(kind: Kind, text: str) -> str:
@@ -40,7 +43,13 @@ def word(kind: Kind, text: str) -> str:
 
 
 def words_of_mail(
-    sender: str | None, recipients: Iterable[str], client: str | None, subject: str | None, message_id: str | None
+    sender: str | None,
+    recipients: Iterable[str],
+    client: str | None,
+    subject: str | None,
+    message_id: str | None,
+    *,
+    login: str | None = None,
 ) -> list[str]:
     """Return a message's words, each once. recipients: of them the first hundred are."""
     found: dict[str, None] = {}
@@ -56,6 +65,8 @@ def words_of_mail(
         found.update(dict.fromkeys(word(Kind.SUBJECT, text) for text in subject_words(subject)))
     if message_id:
         found[word(Kind.MESSAGE_ID, bare_message_id(message_id))] = None
+    if login:
+        _add_login(found, login, client)
     return list(found)
 
 
@@ -94,6 +105,15 @@ def time_of(message_id: str, otherwise: float) -> float:
         return id_time(message_id)
     except ValueError:
         return otherwise
+
+
+def _add_login(found: dict[str, None], login: str, client: str | None) -> None:
+    found[word(Kind.LOGIN, login)] = None
+    domain = domain_of(login)
+    if domain:
+        found[word(Kind.LOGIN, f"@{domain}")] = None
+    if client:
+        found[word(Kind.LOGIN_FROM, client)] = None
 
 
 def _add_address(found: dict[str, None], address: str) -> None:

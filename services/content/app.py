@@ -15,7 +15,7 @@ import structlog
 from services.content.authenticity import Authenticator
 from services.content.brake import Brake
 from services.content.carry_out import CarryOut
-from services.content.consumer import MailConsumer, Parts
+from services.content.consumer import Books, MailConsumer, Parts
 from services.content.conversation import Conversation
 from services.content.engines.antivirus import open_antivirus
 from services.content.engines.spam_engines import open_antispam
@@ -24,6 +24,8 @@ from services.content.heartbeat import beat_for_ever
 from services.content.inspector import Inspector
 from services.content.lag import watch_lag
 from services.content.settings import ContentSettings
+from services.content.trial import TrialConsumer
+from shared import tracing
 from shared.broker.connect import Link
 from shared.broker.consume import Consumer, ReplyQueue
 from shared.broker.events import EventSender
@@ -39,6 +41,7 @@ _log = structlog.get_logger()
 # A large message may have 100 MB; a suspect one may kill its worker, and shall take no other along.
 LARGE_PREFETCH = 2
 SUSPECT_PREFETCH = 1
+TRIAL_PREFETCH = 1
 DRAIN_S = 20.0
 _WATCH_S = 1.0
 _CONSUMER_LOST_S = 15.0
@@ -49,6 +52,7 @@ class ContentWorker:
 
     def __init__(self, settings: ContentSettings, on_ready: Callable[[bool], None]) -> None:
         self._on_ready = on_ready
+        self._tracing = settings.tracing
         self._publishing = Link(settings.broker, f"content-publish@{settings.hostname}")
         self._consuming = Link(settings.broker, f"content-consume@{settings.hostname}")
         publisher = self._publisher = Publisher(self._publishing)
@@ -73,12 +77,13 @@ class ContentWorker:
             authenticator=Authenticator(Patience(self._resolver, slow), settings.hostname),
             brake=brake,
         )
+        examiner = Examiner(engines)
         parts = Parts(
             publisher=publisher,
             events=self._events,
             policy=self._policy,
             conversation=conversation,
-            examiner=Examiner(engines),
+            examiner=examiner,
             brake=brake,
             carry_out=CarryOut(publisher, self._events, settings.hostname),
         )
@@ -91,6 +96,10 @@ class ContentWorker:
             Consumer(self._consuming, queue.value, prefetch, MailConsumer(parts, queue))
             for queue, prefetch in prefetches.items()
         ]
+        # A link of its own: where a broker has no such queue yet, mail goes on all the same.
+        self._trying = Link(settings.broker, f"content-trials@{settings.hostname}")
+        trials = TrialConsumer(Publisher(self._trying), Books(self._policy), examiner)
+        self._trials = Consumer(self._trying, Queue.TRIAL.value, TRIAL_PREFETCH, trials)
         self._lost_since: float | None = None
 
     @property
@@ -104,6 +113,7 @@ class ContentWorker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain."""
+        tracing.start(Stage.CONTENT, self._tracing)
         # What is there by now stays: without it, each full collection would hold the event loop for up to 80 ms.
         gc.freeze()
         self._publishing.start()
@@ -124,6 +134,7 @@ class ContentWorker:
         # Without a policy nothing can be judged, so nothing is taken.
         await self._policy.wait_known()
         self._consuming.start()
+        self._trying.start()
 
     async def _watch(self) -> None:
         while True:
@@ -141,12 +152,14 @@ class ContentWorker:
 
     async def _drain(self) -> None:
         self._on_ready(False)
-        await asyncio.gather(*(consumer.drain(DRAIN_S) for consumer in self._consumers))
+        await asyncio.gather(*(consumer.drain(DRAIN_S) for consumer in (*self._consumers, self._trials)))
         await self._events.close()
         for engine in (self._antivirus, self._antispam, self._inspector, self._state):
             if engine is not None:
                 with contextlib.suppress(Exception):
                     await engine.close()
+        await self._trying.close()
         await self._consuming.close()
         await self._publishing.close()
         await self._resolver.close()
+        await tracing.stop()

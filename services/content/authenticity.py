@@ -6,8 +6,9 @@ On failure: DNS that fails is temperror; whoever calls sets the deadline.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from services.content.auth.arc_result import ArcResult, ArcWord
 from services.content.auth.proof import proved_by, proves_sender
@@ -20,6 +21,7 @@ from services.content.checks.dmarc import check_dmarc, dmarc_finding
 from services.content.checks.iprev import check_iprev, iprev_finding
 from services.content.checks.spf import helo_finding, spf_finding
 from services.content.finding import Finding, unsure
+from shared import tracing
 from shared.auth.message import Message
 from shared.auth.spf_check import check_spf_identities
 from shared.auth.spf_result import SpfResult
@@ -50,6 +52,7 @@ class Authenticity:
     sender_proved: bool = False
 
 
+_Seen = TypeVar("_Seen")
 _ALWAYS_TOLD = (CheckName.SPF, CheckName.DKIM, CheckName.DMARC)
 
 
@@ -78,12 +81,15 @@ class Authenticator:
         client = envelope.client
         digests = await digest_body(message)
         spf, dkim, reverse = await asyncio.gather(
-            check_spf_identities(resolver, client.address, client.helo, envelope.sender, self._authserv_id),
-            check_dkim(resolver, message, digests),
-            check_iprev(resolver, client),
+            _traced(
+                CheckName.SPF,
+                check_spf_identities(resolver, client.address, client.helo, envelope.sender, self._authserv_id),
+            ),
+            _traced(CheckName.DKIM, check_dkim(resolver, message, digests)),
+            _traced(CheckName.IPREV, check_iprev(resolver, client)),
         )
-        arc = await check_arc(resolver, message, digests)
-        dmarc = await check_dmarc(resolver, message, spf.mail_from, dkim, every=every)
+        arc = await _traced(CheckName.ARC, check_arc(resolver, message, digests))
+        dmarc = await _traced(CheckName.DMARC, check_dmarc(resolver, message, spf.mail_from, dkim, every=every))
         proof = await replay(resolver, lambda lookup: proved_by(envelope.sender, spf.mail_from, dkim, dmarc, lookup))
         sender_proved = await replay(
             resolver, lambda lookup: proves_sender(envelope.sender, spf.mail_from, dkim, lookup)
@@ -125,6 +131,11 @@ class Authenticator:
         # RFC 8601 §2.7: temperror; a later try may come to another result.
         words = (f"{check}=temperror" for check in _ALWAYS_TOLD)
         return Authenticity(findings, f"{self._authserv_id}; {'; '.join(words)}")
+
+
+async def _traced(check: CheckName, work: Awaitable[_Seen]) -> _Seen:
+    with tracing.span(check.value):
+        return await work
 
 
 async def _organization(resolver: Resolver, dmarc: DmarcResult | None) -> str:

@@ -19,7 +19,9 @@ from services.content.conversation import STILL_WAITING, Conversation
 from services.content.decide import common_verdict, decide
 from services.content.dmarc_facts import dmarc_seen
 from services.content.examine import Examination, Examiner
+from services.content.finding import finding_facts
 from services.content.rulebook import RuleBook
+from shared import tracing
 from shared.broker.consume import Delivery
 from shared.broker.events import EventSender
 from shared.broker.in_force import PolicyInForce
@@ -27,7 +29,7 @@ from shared.broker.publish import Publisher
 from shared.broker.topology import MAY_RELEASE, SUSPECT_AFTER_REDELIVERIES, Exchange, Key, Queue, content_key
 from shared.dmarc_seen import seen_facts
 from shared.envelope import Envelope
-from shared.event import EventKind
+from shared.event import EventKind, Stage
 from shared.verdict import Action, Verdict, reply_to, verdict_facts
 from shared.wire import (
     MAIL_TYPE,
@@ -107,15 +109,21 @@ class MailConsumer:
         if self._ordinary and content_key(len(delivery.body)) is Key.LARGE:
             await self._move(delivery, envelope, edge, Key.LARGE)
             return
-        await self._judge(delivery, envelope, edge)
+        put_off = envelope.retry.attempts
+        # What is delivered again has been begun before, and a span's id stands for one of them alone.
+        visit = None if delivery.redelivered else put_off
+        with tracing.mail(Stage.CONTENT, envelope.id, visit=visit, goes_on=put_off > 0) as work:
+            work.note(put_off=put_off, redelivered=delivery.redelivered, size_bytes=len(delivery.body))
+            await self._judge(delivery, envelope, edge)
 
     async def _judge(self, delivery: Delivery, envelope: Envelope, edge: ReplyTo | None) -> None:
         parts = self._parts
         # DESIGN §4, 5: a redelivered message asks first; its client may have had an answer long ago.
         if edge is not None and (delivery.redelivered or self._suspects):
-            said = await parts.conversation.ask(
-                Judgement(envelope.id, parts.conversation.said_key, edge.token), edge.key
-            )
+            with tracing.span("ask what edge said"):
+                said = await parts.conversation.ask(
+                    Judgement(envelope.id, parts.conversation.said_key, edge.token), edge.key
+                )
             if said >= 400:
                 await self._drop(delivery, envelope, said)
                 return
@@ -123,9 +131,11 @@ class MailConsumer:
                 edge = None
         began = time.perf_counter()
         book = self._books.current()
-        examination = await parts.examiner.examine(envelope, delivery.body, book)
+        with tracing.span("examine"):
+            examination = await parts.examiner.examine(envelope, delivery.body, book)
         verdicts = decide(examination.findings, book, envelope, examination.mail)
         answer = common_verdict(verdicts)
+        tracing.at_hand().note(verdict=answer.action.value)
         took_s = time.perf_counter() - began
         _took.observe(took_s)
         self._tell(envelope, examination, verdicts, book.version, took_s)
@@ -135,7 +145,9 @@ class MailConsumer:
         if not delivery.redelivered:
             await parts.brake.count(envelope, verdicts.values(), book.policy.brake)
         if edge is not None:
-            said = await self._answer(envelope, edge, answer)
+            with tracing.span("tell edge") as told:
+                said = await self._answer(envelope, edge, answer)
+                told.note(said=said)
             if said >= 400:
                 await self._drop(delivery, envelope, said)
                 return
@@ -143,7 +155,8 @@ class MailConsumer:
             # It comes again, to be carried out then: twice would be a duplicate.
             return
         examined = Examined(envelope, delivery.body, examination.results, examination.proved)
-        await parts.carry_out(examined, verdicts, book.policy)
+        with tracing.span("carry out"):
+            await parts.carry_out(examined, verdicts, book.policy)
         await delivery.ack()
 
     async def _answer(self, envelope: Envelope, edge: ReplyTo, answer: Verdict) -> int:
@@ -172,15 +185,7 @@ class MailConsumer:
         tell(
             envelope.id,
             EventKind.CHECKED,
-            findings=[
-                {
-                    "check": finding.check.value,
-                    "result": finding.result,
-                    "evidence": finding.evidence,
-                    "input": finding.input,
-                }
-                for finding in examination.findings
-            ],
+            findings=list(map(finding_facts, examination.findings)),
         )
         facts = {domain: verdict_facts(verdict) for domain, verdict in verdicts.items()}
         tell(

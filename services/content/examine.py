@@ -23,7 +23,8 @@ from services.content.isolation.pool import Unavailable
 from services.content.isolation.process import ExaminationFailed
 from services.content.mime.inspection import Inspection
 from services.content.rulebook import RuleBook, Rules
-from services.content.spam import SpamEngine, SpamRequest
+from services.content.spam import SpamEngine, SpamReport, SpamRequest
+from shared import tracing
 from shared.auth.message import Message, split_message
 from shared.envelope import Direction, Envelope, Proof
 from shared.policy import Policy
@@ -38,6 +39,8 @@ _ALWAYS = (CheckName.ANTIVIRUS, CheckName.ANTISPAM, CheckName.ATTACHMENTS, Check
 # Of these, what authentication may take, of which DNS may take 6 s (shared/dns/patience.py); the antispam engine is
 # asked afterwards, with what came of it.
 AUTHENTICITY_LIMIT_S = 8.0
+# Whom the cost of what an administrator tries is charged to: no address and no login has this form.
+_TRIAL = "(a trial)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,11 @@ class Examiner:
         self._engines = engines
         self._time_limit_s = time_limit_s
 
-    async def examine(self, envelope: Envelope, data: bytes, book: RuleBook) -> Examination:
-        """Return what all checks that apply saw. Raises nothing but cancellation."""
+    async def examine(self, envelope: Envelope, data: bytes, book: RuleBook, *, trial: bool = False) -> Examination:
+        """Return what all checks that apply saw. Raises nothing but cancellation.
+
+        trial: it is no mail, so that no engine learns from it, and its cost is charged to no client.
+        """
         deadline = asyncio.get_running_loop().time() + self._time_limit_s
         rules = book.rules(envelope).values()
         message = split_message(data)
@@ -90,12 +96,16 @@ class Examiner:
             scan = None
             if _is_on(rules, CheckName.ANTIVIRUS):
                 scan = group.create_task(self._bounded(CheckName.ANTIVIRUS, self._antivirus(data), deadline))
-            parts = group.create_task(self._inspect(envelope, data, message, book.policy, deadline))
+            source = _TRIAL if trial else envelope.client.login or envelope.client.address
+            parts = group.create_task(self._look_inside(source, data, message, book.policy, deadline))
             if envelope.direction is Direction.INBOUND:
-                authenticity = await self._authenticity(envelope, message, rules, book.policy, deadline)
+                with tracing.span("authenticity") as traced:
+                    authenticity = await self._authenticity(envelope, message, rules, book.policy, deadline)
+                    _note(traced, authenticity.findings)
             spam = None
             if _is_on(rules, CheckName.ANTISPAM):
-                asked = check_antispam(self._engines.antispam, _spam_request(envelope, data, authenticity))
+                request = _spam_request(envelope, data, authenticity, trial=trial)
+                asked = check_antispam(self._engines.antispam, request)
                 spam = await self._bounded(CheckName.ANTISPAM, asked, deadline)
             brake = await self._engines.brake.finding(envelope, book.policy.brake)
         found = [*parts.result(), *authenticity.findings, scan.result() if scan else None, spam, brake]
@@ -113,11 +123,18 @@ class Examiner:
     async def _antivirus(self, data: bytes) -> Finding:
         return await check_antivirus(self._engines.antivirus, data)
 
+    async def _look_inside(
+        self, source: str, data: bytes, message: Message, policy: Policy, deadline: float
+    ) -> list[Finding]:
+        with tracing.span("parts") as traced:
+            findings = await self._inspect(source, data, message, policy, deadline)
+            _note(traced, findings)
+        return findings
+
     async def _inspect(
-        self, envelope: Envelope, data: bytes, message: Message, policy: Policy, deadline: float
+        self, source: str, data: bytes, message: Message, policy: Policy, deadline: float
     ) -> list[Finding]:
         checks = (CheckName.STRUCTURE, CheckName.ATTACHMENTS)
-        source = envelope.client.login or envelope.client.address
         try:
             async with asyncio.timeout_at(deadline):
                 inspection = await self._engines.inspector.inspect(data, message, policy.inspection, source)
@@ -151,6 +168,12 @@ class Examiner:
             return authenticator.without_result("The check failed.", frozenset(CheckName))
 
     async def _bounded(self, check: CheckName, work: Awaitable[Finding], deadline: float) -> Finding:
+        with tracing.span(check.value) as traced:
+            finding = await self._in_time(check, work, deadline)
+            _note(traced, [finding])
+        return finding
+
+    async def _in_time(self, check: CheckName, work: Awaitable[Finding], deadline: float) -> Finding:
         try:
             async with asyncio.timeout_at(deadline):
                 return await work
@@ -159,6 +182,17 @@ class Examiner:
         except Exception:  # a defect here must hold the message, not lose or pass it
             _log.exception("check-failed", check=check.value)
             return unsure(check, "error", "The check failed.")
+
+
+def _note(traced: tracing.Work, findings: Collection[Finding]) -> None:
+    """Note what checks saw; their evidence may quote the message."""
+    if not traced.is_traced:
+        return
+    for finding in findings:
+        traced.note(**{finding.check.value: finding.result})
+        if isinstance(finding.detail, SpamReport):
+            traced.note(score=finding.detail.score)
+    traced.note(unsure=any(finding.unsure for finding in findings))
 
 
 def _unmade(findings: Collection[Finding], rules: Collection[Rules], direction: Direction) -> list[Finding]:
@@ -192,5 +226,7 @@ def _mail(envelope: Envelope, seen: Authenticity) -> Mail:
     )
 
 
-def _spam_request(envelope: Envelope, data: bytes, seen: Authenticity) -> SpamRequest:
-    return SpamRequest(envelope, data, seen.spf, seen.dkim, seen.dmarc, arc=seen.arc, client_name=seen.client_name)
+def _spam_request(envelope: Envelope, data: bytes, seen: Authenticity, *, trial: bool) -> SpamRequest:
+    return SpamRequest(
+        envelope, data, seen.spf, seen.dkim, seen.dmarc, arc=seen.arc, client_name=seen.client_name, trial=trial
+    )

@@ -5,6 +5,8 @@ A finding reports; the policy chooses what it means. `rule` names the key in the
 
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from services.content.auth.arc_result import ArcResult
 from services.content.mime.inspection import Inspection
 from services.content.spam import SpamReport
@@ -29,6 +31,16 @@ class Finding:
     input: str = ""
     change: str = ""
     detail: SpamReport | Inspection | ArcResult | None = None
+
+
+def finding_facts(finding: Finding) -> dict[str, JsonValue]:
+    """Return a finding as an event, or the answer to a trial, tells it."""
+    return {
+        "check": finding.check.value,
+        "result": finding.result,
+        "evidence": finding.evidence,
+        "input": finding.input,
+    }
 
 
 def unsure(check: CheckName, result: str, evidence: str) -> Finding:

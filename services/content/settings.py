@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from services.content.engines.icap_wire import checked_service
 from shared.endpoint import checked_address
-from shared.settings import Section, ServiceSettings
+from shared.settings import Section, ServiceSettings, TracingSettings
 
 
 class ClamdSettings(Section):
@@ -67,5 +67,6 @@ class ContentSettings(ServiceSettings):
     icap: IcapSettings = IcapSettings()
     antispam: AntispamSettings = AntispamSettings()
     isolation: IsolationSettings = IsolationSettings()
+    tracing: TracingSettings = TracingSettings()
     workers: int = Field(2, ge=1, le=64)
     prefetch: int = Field(20, ge=1, le=500)

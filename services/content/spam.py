@@ -46,6 +46,7 @@ class SpamRequest:
     """What an engine is asked about. spf, dkim, dmarc, arc: our own findings, None and empty where they were not made.
 
     client_name: what DNS confirms of the client in both directions, None if nothing or not asked.
+    trial: it is no mail: the engine shall neither learn from it nor remember it.
     """
 
     envelope: Envelope
@@ -55,6 +56,7 @@ class SpamRequest:
     dmarc: DmarcResult | None = None
     arc: ArcResult | None = None
     client_name: str | None = None
+    trial: bool = False
 
 
 class SpamError(Exception):
@@ -69,8 +71,3 @@ class SpamEngine(Protocol):
 
     async def close(self) -> None:
         """End all connections."""
-
-
-def points(score: float) -> str:
-    """Return a score for people: `7.25`, `1000`, never `1e+03` or `-0`."""
-    return f"{round(score, 2) + 0.0:.2f}".rstrip("0").rstrip(".")

@@ -37,6 +37,7 @@ from services.delivery.tls.securing import Securing
 from services.delivery.tls.sts import StsPolicies
 from services.delivery.tls.sts_fetch import PolicyFetcher
 from services.delivery.verify import PREFETCH, VerifyConsumer
+from shared import tracing
 from shared.broker.connect import Link
 from shared.broker.consume import Consumer
 from shared.broker.events import EventSender
@@ -147,6 +148,7 @@ class DeliveryService:
 
     async def run(self, stop: asyncio.Event) -> int:
         """Serve until `stop` is set; return the process's exit code."""
+        tracing.start(Stage.DELIVERY, self._settings.tracing)
         # What is there by now stays: without it, each full collection would hold the event loop for up to 90 ms.
         gc.freeze()
         await self._state.start()
@@ -218,6 +220,7 @@ class DeliveryService:
         await self.health.close()
         await self._state.close()
         self._courier.close()
+        await tracing.stop()
         _log.info("ended", left_to_the_broker=self._consumer.busy + self._again.busy)
 
 

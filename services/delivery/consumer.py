@@ -32,9 +32,10 @@ from services.delivery.ruling import Ruling, bounce_reply, ordered_facts
 from services.delivery.settle import Settlement
 from services.delivery.traffic.manner import manner_of
 from services.delivery.unacked import Achieved, Unacked
+from shared import tracing
 from shared.broker.ports import EventsPort, VersionedPolicyPort
 from shared.envelope import Envelope
-from shared.event import EventKind, Facts
+from shared.event import EventKind, Facts, Stage
 from shared.order import Order, OrderKind
 from shared.policy import Policy
 from shared.wire import WireError, read_envelope
@@ -173,7 +174,21 @@ class DeliveryConsumer:
         await self._try(work, part, ruling)
 
     async def _try(self, work: _Work, part: Part, ruling: Ruling) -> None:
-        """Try the hops in turn until one has something to say of the message."""
+        retry = work.envelope.retry
+        with tracing.mail(
+            Stage.DELIVERY,
+            work.envelope.id,
+            whole=work.envelope.parent,
+            visit=retry.attempts,
+            goes_on=retry.tried_at > 0,
+        ) as visit:
+            visit.note(put_off=retry.attempts, size_bytes=len(work.message), recipients=len(part.recipients))
+            if not await self._try_hops(work, part, ruling):
+                # It may come by many times.
+                visit.drop()
+
+    async def _try_hops(self, work: _Work, part: Part, ruling: Ruling) -> bool:
+        """Try the hops in turn until one has something to say of the message; return whether any was attempted."""
         hops = in_turn(part.choices, random.random)
         # For all of them together: a message that is held for long is brought again by the broker, and goes out twice.
         until = self._courier.deadline()
@@ -192,9 +207,11 @@ class DeliveryConsumer:
         if attempted is not None:
             if ruling.retry is not None:
                 self._events.tell(work.envelope.id, EventKind.ORDERED, **ordered_facts(ruling.retry, work.envelope))
-            await self._settle(work, *attempted)
+            with tracing.span("settle"):
+                await self._settle(work, *attempted)
         elif busy is not None:
             await self._wait_elsewhere(work, busy[1], busy[0])
+        return attempted is not None
 
     async def _finish(self, work: _Work, achieved: Achieved) -> None:
         """Do what was left undone of a message whose attempt is over."""
@@ -227,7 +244,10 @@ class DeliveryConsumer:
         begun = time.monotonic()
         try:
             errand = Errand(hop, envelope, work.message, state, rules, sources, work.terms, until=until)
-            attempt = await self._courier.attempt(errand)
+            with tracing.span("attempt", tracing.Kind.CLIENT) as tried:
+                tried.note(hop=hop.key)
+                attempt = await self._courier.attempt(errand)
+                _note(tried, attempt)
         except BaseException:
             # Busy, or given up: nothing was learned of the hop.
             state.gate.withdraw()
@@ -281,6 +301,19 @@ class DeliveryConsumer:
             security=attempt.security,
             **dkim,
         )
+
+
+def _note(tried: tracing.Work, attempt: Attempt) -> None:
+    if not tried.is_traced:
+        return
+    statuses = [outcome.status for outcome in attempt.outcomes]
+    tried.note(
+        peer=attempt.peer,
+        tls=attempt.tls or "none",
+        security=attempt.security,
+        replies=tuple(sorted({f"{outcome.reply.code // 100}xx" for outcome in attempt.outcomes})),
+        **{status.value: statuses.count(status) for status in Status},
+    )
 
 
 def _is_elsewhere(attempt: Attempt) -> bool:

@@ -32,6 +32,7 @@ from services.delivery.outgoing.signer import Signer
 from services.delivery.outgoing.signing import Signed
 from services.delivery.route import Hop
 from services.delivery.tls.waiver import rules_for, without_starttls
+from shared import tracing
 from shared.dns.answer import DnsTemporary, Resolver
 from shared.envelope import Envelope
 from shared.errors import TemporaryError
@@ -182,7 +183,9 @@ class Courier:
                 cold = busy
                 continue
             try:
-                session = await self._session(target, errand, deadline)
+                with tracing.span("connect") as connecting:
+                    connecting.note(peer=target.address)
+                    session = await self._session(target, errand, deadline)
             except HopUnreachable as error:
                 failures.append(error)
                 continue
@@ -230,7 +233,8 @@ class Courier:
 
     async def _on(self, session: Session, errand: Errand, signed: Signed, deadline: float) -> Attempt:
         try:
-            outcomes = await transact(session, errand.envelope, signed.message, deadline)
+            with tracing.span("transaction"):
+                outcomes = await transact(session, errand.envelope, signed.message, deadline)
         except BaseException:
             session.wire.abort("given up")
             raise

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from shared.settings import COMMA_SEPARATED, ServiceSettings
+from shared.settings import COMMA_SEPARATED, ServiceSettings, TracingSettings
 
 
 def _address(text: str) -> str:
@@ -36,3 +36,4 @@ class DeliverySettings(ServiceSettings):
     prefetch: int = Field(50, ge=1, le=1000)
     again_prefetch: int = Field(20, ge=1, le=1000)
     memory_bytes: int = Field(268_435_456, ge=1_048_576)
+    tracing: TracingSettings = TracingSettings()

@@ -28,6 +28,7 @@ from services.edge.listeners import Listeners
 from services.edge.settings import EdgeSettings
 from services.edge.sockets import Sockets
 from services.edge.verdicts import Verdicts
+from shared import tracing
 from shared.broker.connect import Link
 from shared.broker.consume import ReplyQueue, StreamReader
 from shared.broker.events import EventSender
@@ -176,6 +177,7 @@ class Edge:
 
     async def start(self) -> None:
         """Begin to connect, and serve health; the listeners open with the first policy."""
+        tracing.start(Stage.EDGE, self._settings.tracing)
         if self._on_ready is None:
             await self.health.start()
         await self.defences.start()
@@ -198,6 +200,7 @@ class Edge:
             self._directory.close()
         for link in (self.consuming, self.publishing):
             await link.close()
+        await tracing.stop()
         await self.health.close()
         _log.info("stopped")
 

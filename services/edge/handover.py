@@ -19,6 +19,7 @@ from services.edge.ports import PublisherPort
 from services.edge.session import Session, Transaction
 from services.edge.verdicts import Verdicts
 from services.edge.waiting import Answer
+from shared import tracing
 from shared.broker.ports import EventsPort, PolicyPort
 from shared.broker.publish import PublishError, PublishFailure
 from shared.broker.topology import LARGE_BYTES, Exchange, content_key
@@ -64,8 +65,10 @@ class Handover:
         self._tell_received(session, envelope, facts)
         self._verdicts.begin(message.id, token)
         started = time.monotonic()
+        _note(envelope)
         try:
-            await self._publish(message, headers)
+            with tracing.span("hand over"):
+                await self._publish(message, headers)
         except PublishError as error:
             reply = Reply(error.reply.code, error.reply.enhanced, f"{error.reply.text} [{message.id}]")
             self._verdicts.settle(message.id, reply, f"none: not stored ({error.kind})")
@@ -76,7 +79,9 @@ class Handover:
             raise
         # It is safe: neither memory nor budget is held while the verdict is awaited.
         message.content.close()
-        answer = await self._verdicts.confirmed(message.id, self._policy.policy.verdict.deadline_s)
+        with tracing.span("wait for the verdict") as waiting:
+            answer = await self._verdicts.confirmed(message.id, self._policy.policy.verdict.deadline_s)
+            waiting.note(verdict=answer.verdict)
         return self._answered(answer, started)
 
     def _answered(self, answer: Answer, started: float) -> Answer:
@@ -133,6 +138,20 @@ class Handover:
             size_bytes=envelope.size_bytes,
             subject=facts.subject,
             message_id=facts.message_id,
+        )
+
+
+def _note(envelope: Envelope) -> None:
+    work = tracing.at_hand()
+    if work.is_traced:
+        work.note(
+            direction=envelope.direction.value,
+            sender_domain=envelope.sender.rpartition("@")[2],
+            domains=tuple({recipient.domain: None for recipient in envelope.recipients}),
+            recipients=len(envelope.recipients),
+            size_bytes=envelope.size_bytes,
+            tls=envelope.client.tls or "none",
+            logged_in=envelope.client.login is not None,
         )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from shared.address import parse_domain
-from shared.settings import COMMA_SEPARATED, Section, ServiceSettings
+from shared.settings import COMMA_SEPARATED, Section, ServiceSettings, TracingSettings
 
 
 class CertificateSettings(Section):
@@ -127,6 +127,7 @@ class EdgeSettings(ServiceSettings):
     country_database: Path | None = None
     ldap: LdapSettings | None = None
     kerberos: KerberosSettings | None = None
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _workers_count_together(self) -> "EdgeSettings":

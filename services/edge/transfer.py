@@ -17,6 +17,8 @@ from services.edge.engine import Engine
 from services.edge.handover import Message
 from services.edge.pace import GRACE_S, Pace
 from services.edge.session import Transaction
+from shared import tracing
+from shared.event import Stage
 from shared.reply import Reply
 
 _CHUNK = re.compile(r"([0-9]{1,10})(?: +(LAST))?\Z", re.IGNORECASE)
@@ -156,6 +158,12 @@ class Transfer(Engine):
     async def _finish(self, message: Message) -> None:
         # The next command begins here, whatever comes of the message.
         self._in_message = False
+        with tracing.mail(Stage.EDGE, message.id, began_at=message.received_at) as work:
+            work.past("receive", message.received_at)
+            reply = await self._answer(message)
+            work.note(listener=self.state.listener, code=reply.code, enhanced=reply.enhanced)
+
+    async def _answer(self, message: Message) -> Reply:
         try:
             reply = await self.handler.handle_DATA(self.state, self.tx, message)
         finally:
@@ -165,4 +173,6 @@ class Transfer(Engine):
         if reply.positive:
             # It has paid for what came before it; but not for trying recipients and passwords.
             self.state.commands = self.state.errors = 0
-        await self.push(reply)
+        with tracing.span("reply"):
+            await self.push(reply)
+        return reply

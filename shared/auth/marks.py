@@ -7,7 +7,7 @@ Standards: RFC 8601 §5 (removal), §2.2 (syntax); RFC 5322 §2.1.1 (lines).
 import re
 from collections.abc import Iterator
 
-from shared.verdict import Action, Reason, Verdict
+from shared.verdict import Action, Reason, Verdict, points
 
 # The second is ours by its name.
 _FIELD = re.compile(rb"(?:authentication-results|(x-gatepost-(?:tag|verdict)))[ \t]*:", re.IGNORECASE)
@@ -100,7 +100,8 @@ def verdict_field(verdict: Verdict, message_id: str) -> bytes:
 def _shown(reason: Reason) -> str:
     words = [f"{reason.check.value}={reason.result}"]
     if reason.score is not None:
-        words.append(f"({reason.score:g}" + (f" of {reason.threshold:g})" if reason.threshold is not None else ")"))
+        of = f" of {points(reason.threshold)}" if reason.threshold is not None else ""
+        words.append(f"({points(reason.score)}{of})")
     if reason.rule:
         words += [reason.action.value, f"[{reason.rule}]", f'"{_NOT_SHOWN.sub("?", reason.evidence)[:300]}"']
     return " ".join(words)

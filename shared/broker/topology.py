@@ -29,6 +29,8 @@ class Exchange(StrEnum):
     KEYS = "gatepost.to.keys"
     VERIFY = "gatepost.to.verify"
     VERIFIED = "gatepost.to.verified"
+    TRIAL = "gatepost.to.trial"
+    TRIED = "gatepost.to.tried"
 
 
 class Queue(StrEnum):
@@ -46,6 +48,7 @@ class Queue(StrEnum):
     ORDERS = "gatepost.orders"
     KEYS = "gatepost.keys"
     VERIFY = "gatepost.verify"
+    TRIAL = "gatepost.trial"
 
 
 class Key(StrEnum):
@@ -64,6 +67,7 @@ class Key(StrEnum):
     ORDERS = "orders"
     KEYS = "keys"
     VERIFY = "verify"
+    TRIAL = "trial"
 
 
 # Larger messages take `gatepost.content.large`, whose prefetch is small (prefetch counts messages, not bytes).
@@ -75,6 +79,10 @@ CONTENT_RUNGS_S = (10, 60, 300, 900)
 # Many for delivery, so that 100,000 messages for a dead hop come by evenly over a quarter of an hour, in no burst.
 DELIVERY_RUNGS_S = (5, 15, 30, *range(60, 901, 60))
 VERIFY_TTL_MS = 10_000
+# Nobody waits longer for a free content process to try a message; and no more than these are ever held for it.
+TRIAL_TTL_MS = 5_000
+TRIALS_WAITING = 4
+TRIALS_WAITING_BYTES = 40_000_000
 CONTENT_LIMIT_BYTES = 4_000_000_000
 STREAM_LIMIT_BYTES = 20_000_000
 STREAM_SEGMENT_BYTES = 1_000_000
@@ -186,6 +194,19 @@ QUEUES: tuple[QueueSpec, ...] = (
         {"x-queue-type": "classic", "x-message-ttl": VERIFY_TTL_MS},
         ((Exchange.VERIFY, Key.VERIFY),),
     ),
+    # What an administrator wants judged and delivered to nobody. It has a queue of its own, so that a content process
+    # that does not know of trials never takes one for mail; unlike mail, a trial is dropped when it is late.
+    QueueSpec(
+        Queue.TRIAL.value,
+        {
+            "x-queue-type": "classic",
+            "x-message-ttl": TRIAL_TTL_MS,
+            "x-max-length": TRIALS_WAITING,
+            "x-max-length-bytes": TRIALS_WAITING_BYTES,
+            "x-overflow": "reject-publish",
+        },
+        ((Exchange.TRIAL, Key.TRIAL),),
+    ),
 )
 
 BROKER_POLICIES: tuple[BrokerPolicy, ...] = (
@@ -221,9 +242,9 @@ RIGHTS: dict[str, Rights] = {
         "content",
         writes=(
             *(Exchange.CONTENT, Exchange.CONTENT_RETRY, Exchange.DELIVERY, Exchange.QUARANTINE),
-            *(Exchange.VERDICT, Exchange.HEARTBEAT, Exchange.EVENTS),
+            *(Exchange.VERDICT, Exchange.HEARTBEAT, Exchange.EVENTS, Exchange.TRIED),
         ),
-        reads=(Exchange.SAID, Queue.CONTENT, Queue.CONTENT_LARGE, Queue.CONTENT_SUSPECT, Queue.POLICY),
+        reads=(Exchange.SAID, Queue.CONTENT, Queue.CONTENT_LARGE, Queue.CONTENT_SUSPECT, Queue.TRIAL, Queue.POLICY),
     ),
     "delivery": _service(
         "delivery",
@@ -237,11 +258,14 @@ RIGHTS: dict[str, Rights] = {
         "console",
         writes=(
             *(Exchange.POLICY, Exchange.ACCOUNTS, Exchange.ORDERS, Exchange.KEYS),
-            *(Exchange.DELIVERY, Exchange.CONTENT, Exchange.EVENTS, Exchange.VERIFY),
+            *(Exchange.DELIVERY, Exchange.CONTENT, Exchange.EVENTS, Exchange.VERIFY, Exchange.TRIAL),
         ),
         # The rights of DESIGN §1 let nobody but edge read the accounts; the console keeps its own copy in SQL. So it is
         # with DKIM keys, which delivery alone reads.
-        reads=(Queue.EVENTS, Queue.QUARANTINE, Queue.POLICY, Queue.ORDERS, Exchange.VERIFIED),
+        reads=(
+            *(Queue.EVENTS, Queue.QUARANTINE, Queue.POLICY, Queue.ORDERS),
+            *(Exchange.VERIFIED, Exchange.TRIED),
+        ),
     ),
 }
 

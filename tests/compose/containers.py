@@ -17,12 +17,14 @@ _FILES = ("-f", "docker-compose.yml", "-f", "tests/compose/docker-compose.test.y
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where SMTP and RabbitMQ's console are published on loopback."""
+    """Where SMTP, RabbitMQ's console, ours and Prometheus are published on loopback."""
 
     mx: int
     submission: int
     submissions: int
     rabbitmq: int
+    console: int
+    prometheus: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class Containers:
             "GATEPOST_SUBMISSION_PORT": str(self.ports.submission),
             "GATEPOST_SUBMISSIONS_PORT": str(self.ports.submissions),
             "GATEPOST_RABBITMQ_PORT": str(self.ports.rabbitmq),
+            "GATEPOST_CONSOLE_PORT": str(self.ports.console),
+            "GATEPOST_CONSOLE_URL": f"https://localhost:{self.ports.console}",
+            "GATEPOST_PROMETHEUS_PORT": str(self.ports.prometheus),
         }
         return _run([*self.command, *_FILES, "-p", self.project, *arguments], timeout_s, environment)
 

@@ -51,6 +51,13 @@ VOLUME /var/lib/postgresql/data
 FROM debian AS haproxy
 RUN apt-get install -y --no-install-recommends haproxy && usermod -u 99 haproxy && groupmod -g 99 haproxy
 
+# The public image runs as nobody, too, and has the program and promtool on the PATH.
+FROM debian AS prometheus
+RUN apt-get install -y --no-install-recommends prometheus && rm -rf /etc/prometheus /var/lib/prometheus \
+    && mkdir -p /etc/prometheus /prometheus && chown 65534:65534 /prometheus
+WORKDIR /prometheus
+VOLUME /prometheus
+
 # Not an image anyone runs: Compose v2's binary is copied out of it.
 FROM debian AS compose-v2
 RUN cd /tmp && apt-get download docker-compose && dpkg-deb -x docker-compose_*.deb /compose

@@ -21,6 +21,7 @@ rspamd/rspamd:3.12.1           rspamd    trixie
 redis:8.0                      redis     trixie
 postgres:17                    postgres  trixie
 haproxy:3.0                    haproxy   trixie
+prom/prometheus:v2.53.3        prometheus trixie
 "
 
 present() { "$docker" image inspect "$1" >/dev/null 2>&1; }

@@ -15,7 +15,11 @@ pytestmark = [pytest.mark.compose, pytest.mark.slow, pytest.mark.timeout(600)]
 
 LASTING = ("haproxy", "edge", "content", "delivery", "console", "rabbitmq", "clamav", "rspamd", "redis", "postgres")
 ONE_SHOTS = ("secrets", "installer")
-PUBLISHED = {"haproxy": {"2525/tcp", "2587/tcp", "2465/tcp"}, "rabbitmq": {"15671/tcp"}}
+PUBLISHED = {
+    "haproxy": {"2525/tcp", "2587/tcp", "2465/tcp"},
+    "rabbitmq": {"15671/tcp"},
+    "console": {"8443/tcp"},
+}
 
 
 def test_every_container_becomes_healthy(gateway: Containers) -> None:
@@ -29,7 +33,7 @@ def test_one_shots_end_well(gateway: Containers) -> None:
         assert gateway.engine("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", container).strip() == "exited 0"
 
 
-def test_nothing_is_published_but_smtp_and_the_console_on_loopback(gateway: Containers) -> None:
+def test_nothing_is_published_but_smtp_and_the_consoles_on_loopback(gateway: Containers) -> None:
     for service in LASTING:
         for container in gateway.of(service):
             shown = json.loads(gateway.engine("inspect", "-f", "{{json .NetworkSettings.Ports}}", container))

@@ -17,19 +17,19 @@ PUBLISHES = {
     "edge": {Exchange.CONTENT, Exchange.SAID, Exchange.VERIFY, Exchange.EVENTS},
     "content": {
         *(Exchange.CONTENT, Exchange.CONTENT_RETRY, Exchange.DELIVERY, Exchange.QUARANTINE),
-        *(Exchange.VERDICT, Exchange.HEARTBEAT, Exchange.EVENTS),
+        *(Exchange.VERDICT, Exchange.HEARTBEAT, Exchange.EVENTS, Exchange.TRIED),
     },
     "delivery": {
         *(Exchange.DELIVERY, Exchange.DELIVERY_RETRY, Exchange.QUARANTINE, Exchange.VERIFIED, Exchange.EVENTS),
     },
     "console": {
         *(Exchange.POLICY, Exchange.ACCOUNTS, Exchange.ORDERS, Exchange.KEYS),
-        *(Exchange.DELIVERY, Exchange.CONTENT, Exchange.EVENTS, Exchange.VERIFY),
+        *(Exchange.DELIVERY, Exchange.CONTENT, Exchange.EVENTS, Exchange.VERIFY, Exchange.TRIAL),
     },
 }
 CONSUMES = {
     "edge": {Queue.POLICY, Queue.ACCOUNTS},
-    "content": {Queue.CONTENT, Queue.CONTENT_LARGE, Queue.CONTENT_SUSPECT, Queue.POLICY},
+    "content": {Queue.CONTENT, Queue.CONTENT_LARGE, Queue.CONTENT_SUSPECT, Queue.TRIAL, Queue.POLICY},
     "delivery": {Queue.DELIVERY, Queue.DELIVERY_AGAIN, Queue.VERIFY, Queue.POLICY, Queue.ORDERS, Queue.KEYS},
     "console": {Queue.EVENTS, Queue.QUARANTINE, Queue.POLICY, Queue.ORDERS},
 }
@@ -37,7 +37,7 @@ BINDS = {
     "edge": {Exchange.VERDICT, Exchange.HEARTBEAT, Exchange.VERIFIED},
     "content": {Exchange.SAID},
     "delivery": set[Exchange](),
-    "console": {Exchange.VERIFIED},
+    "console": {Exchange.VERIFIED, Exchange.TRIED},
 }
 USERS = sorted(PUBLISHES)
 Operation = Callable[[AbstractChannel], Awaitable[object]]

@@ -16,4 +16,4 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield started
     finally:
         if started.is_running():
-            started.end_and_look(signal.SIGTERM)
+            started.end_and_look(signal.SIGINT)

@@ -11,13 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+import structlog
+from typer.testing import CliRunner
+
 from infra.local.layout import REPOSITORY, Layout, layout_of
 from infra.local.ports import free_ports, is_listening
 from infra.local.rabbitmq import NodeSettings
 from infra.local.rspamd import RspamdSettings
+from services.console.cli.main import app
 from services.console.settings import ConsoleSettings
 from services.edge.settings import EdgeSettings
 from shared.settings import load_settings
+from tests.rspamd import COMPILED
 
 _UP_WITHIN_S = 120.0
 _DOWN_WITHIN_S = 60.0
@@ -46,8 +51,7 @@ class Gateway:
         for program, text in _OVERRIDES.items():
             (overrides / f"{program}.toml").write_text(text.format(*free_ports(text.count("{}"))))
         with (overrides / "rspamd.toml").open("a") as file:
-            # All of a test session share it: the first compiles.
-            file.write(f'compiled = "{folder.parent / "rspamd-compiled"}"\n')
+            file.write(f'compiled = "{COMPILED}"\n')
         self.environment = {"GATEPOST_DATA": str(folder / "var"), "GATEPOST_SETTINGS": str(overrides)}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -72,9 +76,13 @@ class Gateway:
         """Of the listener mx."""
         return self.edge.listeners["mx"].port
 
-    def start(self) -> None:
+    def begin(self) -> None:
+        """Start it, and do not wait for it."""
         with self._output.open("wb") as out:
             self._process = self._run("infra.local.run", out)
+
+    def start(self) -> None:
+        self.begin()
         wait_until(lambda: _UP in self.output or self._has_ended(), _UP_WITHIN_S)
         assert not self._has_ended(), self.output
 
@@ -109,10 +117,24 @@ class Gateway:
         return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
 
     def gatepost(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the command in this process: to begin one takes longer than most commands do."""
+        logs = structlog.get_config()
+        try:
+            done = CliRunner().invoke(app, arguments, env=self._settings_of_command)
+        finally:
+            structlog.configure(**logs)
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+
+    def gatepost_process(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run the command as a process of its own."""
         command = [sys.executable, "-m", "services.console.cli.main", *arguments]
-        settings = {"GATEPOST_SETTINGS_FILE": str(self.layout.settings_file("console"))}
-        environment = {**os.environ, **settings}
+        environment = {**os.environ, **self._settings_of_command}
         return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+
+    @property
+    def _settings_of_command(self) -> dict[str, str]:
+        # Tables are as wide as the terminal.
+        return {"GATEPOST_SETTINGS_FILE": str(self.layout.settings_file("console")), "COLUMNS": "220"}
 
     def control(self, *arguments: str) -> str:
         """Run supervisorctl."""

@@ -4,6 +4,7 @@ The hosts are network namespaces; each service runs as its installed unit says (
 """
 
 import asyncio
+import base64
 import contextlib
 import http.client
 import shutil
@@ -229,6 +230,34 @@ def test_stages_reach_the_broker_by_amqps_alone(site: Site, name: str) -> None:
     # AMQP and RabbitMQ's console in the clear, Erlang's ports, and other services' metrics.
     for port in (5672, 15672, 4369, 25672, 9102):
         assert not _takes(site.hosts[name], address, port), port
+
+
+def test_rabbitmqs_console_speaks_tls_with_a_certificate_of_our_authority(site: Site) -> None:
+    management = tomllib.loads(site.settings("console").read_text())["management"]
+    assert management["url"] == "https://content.gatepost.test:15671"
+    ours = ssl.create_default_context(cadata=site.authority.certificate_pem.decode())
+    assert _whoami(site, ours, management["user"], management["password"]).startswith(b"HTTP/1.1 200")
+    assert _whoami(site, ours, "guest", "guest").startswith(b"HTTP/1.1 401")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        _whoami(site, ssl.create_default_context(), "guest", "guest")
+    # In the clear there is nothing on that port.
+    with site.hosts["console"].network(), socket.create_connection((site.hosts["content"].address, 15671), 10) as plain:
+        plain.sendall(b"GET /api/whoami HTTP/1.1\r\nHost: content.gatepost.test\r\n\r\n")
+        plain.settimeout(20)
+        assert b" 200 " not in _all_of(plain)
+
+
+def _whoami(site: Site, context: ssl.SSLContext, user: str, password: str) -> bytes:
+    """Ask RabbitMQ's console from the host of ours who we are to it."""
+    proof = base64.b64encode(f"{user}:{password}".encode()).decode()
+    request = f"GET /api/whoami HTTP/1.1\r\nHost: content.gatepost.test\r\nAuthorization: Basic {proof}\r\n"
+    with (
+        site.hosts["console"].network(),
+        socket.create_connection((site.hosts["content"].address, 15671), 20) as plain,
+        context.wrap_socket(plain, server_hostname="content.gatepost.test") as connection,
+    ):
+        connection.sendall(f"{request}Connection: close\r\n\r\n".encode())
+        return _all_of(connection)
 
 
 def test_amqps_takes_nobody_without_tls(site: Site) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.actions.desk import ActionError, Desk, NotFound
-from services.console.actions.users import checked_name, verifier_for
+from services.console.actions.user_rules import checked_name, verifier_for
 from services.console.identity.invitations import Invitation, find_invitation, has_administrator, use_invitation
 from services.console.identity.rights import Role
 from services.console.identity.tables import invitations, sessions, users

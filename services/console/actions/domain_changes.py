@@ -2,6 +2,8 @@
 
 A change is an edit of the policy document, comments kept, and makes a new version of it like `gatepost policy apply`.
 based_on: the version that whoever asks has seen; where another one is in force meanwhile, nothing is changed.
+confirm_within_s: after so many seconds every stage goes back by itself, unless somebody confirms the change, which only
+who may change the whole policy can.
 On failure: ActionError, PolicyError (the document would not be usable, so nothing changes).
 """
 
@@ -10,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import tomlkit
 
-from services.console.actions.desk import ActionError, Desk
+from services.console.actions.desk import ActionError, Desk, OutOfBounds
 from services.console.actions.domain_bounds import is_free, must_be_managed, must_stay_inside
 from services.console.actions.domains import entry_in_force, rules_of
 from services.console.actions.policies import Applied, apply_policy
@@ -31,26 +33,37 @@ __all__ = ["Change", "add_domain", "change_of", "difference_for", "preview_keys"
 
 
 async def add_domain(
-    desk: Desk, domain: str, table: Mapping[str, Value], reason: str, *, based_on: int | None = None
+    desk: Desk, domain: str, table: Mapping[str, Value], reason: str, *, confirm_within_s: int | None = None
 ) -> Applied:
     """Make a domain one of ours. Raises ActionError, PolicyError."""
     desk.must_see_all("adding a domain")
-    return await _edit(desk, f"domain add {domain}: {reason}", lambda text: with_domain(text, domain, table), based_on)
+    why = f"domain add {domain}: {reason}"
+    return await _edit(desk, why, lambda text: with_domain(text, domain, table), confirm_within_s=confirm_within_s)
 
 
 async def set_keys(
-    desk: Desk, domain: str, changes: Mapping[KeyPath, Value | None], reason: str, *, based_on: int | None = None
+    desk: Desk,
+    domain: str,
+    changes: Mapping[KeyPath, Value | None],
+    reason: str,
+    *,
+    based_on: int | None = None,
+    confirm_within_s: int | None = None,
 ) -> Applied:
     """Set keys of a domain, or take out those whose value is None. Raises ActionError, PolicyError."""
     desk.must_cover(domain)
+    if confirm_within_s is not None and not is_free(desk.caller):
+        raise OutOfBounds("you could not confirm it, and so it would go back: apply it for good")
     edit = _within_bounds(desk, domain, changes)
-    return await _edit(desk, f"domain set {domain}: {reason}", edit, based_on)
+    why = f"domain set {domain}: {reason}"
+    return await _edit(desk, why, edit, based_on=based_on, confirm_within_s=confirm_within_s)
 
 
-async def remove_domain(desk: Desk, domain: str, reason: str, *, based_on: int | None = None) -> Applied:
+async def remove_domain(desk: Desk, domain: str, reason: str, *, confirm_within_s: int | None = None) -> Applied:
     """Let a domain be none of ours any more. Raises ActionError, PolicyError."""
     desk.must_see_all("removing a domain")
-    return await _edit(desk, f"domain remove {domain}: {reason}", lambda text: without_domain(text, domain), based_on)
+    why = f"domain remove {domain}: {reason}"
+    return await _edit(desk, why, lambda text: without_domain(text, domain), confirm_within_s=confirm_within_s)
 
 
 async def preview_keys(desk: Desk, domain: str, changes: Mapping[KeyPath, Value | None]) -> Change:
@@ -92,11 +105,19 @@ def _within_bounds(desk: Desk, domain: str, changes: Mapping[KeyPath, Value | No
     return edit
 
 
-async def _edit(desk: Desk, reason: str, edit: Callable[[str], str], based_on: int | None) -> Applied:
+async def _edit(
+    desk: Desk,
+    reason: str,
+    edit: Callable[[str], str],
+    *,
+    based_on: int | None = None,
+    confirm_within_s: int | None = None,
+) -> Applied:
     entry = await entry_in_force(desk)
     if based_on is not None and based_on != entry.version:
         raise ActionError(f"the policy has changed since version {based_on}, which you were shown: look again")
-    return await apply_policy(desk, _edited(entry, edit), reason, based_on=entry.version)
+    text = _edited(entry, edit)
+    return await apply_policy(desk, text, reason, based_on=entry.version, confirm_within_s=confirm_within_s)
 
 
 def _edited(entry: PolicyEntry, edit: Callable[[str], str]) -> str:

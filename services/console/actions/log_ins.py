@@ -1,60 +1,70 @@
 """Who logged in to send mail, from where, and what they sent, as the trace tells it (I/O: SQL).
 
 A log-in by which nothing was sent leaves no trace, but for those that were refused.
-Input: a client's address, or an account's login. The trace has the words of client and sender, by which the newest mail
-is found; of that, what came with a log-in is told.
+Input: a client's address, or an account's login. The recorder writes both as words of what came with a log-in, so that
+it is found however long ago it was, and however much else came from there.
 """
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.actions.desk import Desk, NotUnderstood
+from services.console.actions.search_keys import Key, Wanted, find_keys
 from services.console.answers.accounts import LogIn
 from services.console.rows import client_address
-from services.console.tables import accounts, events, message_words, messages
+from services.console.search_terms import Term
+from services.console.tables import events, messages
 from services.console.words import Kind, word
 from shared.event import EventKind
 from shared.policy.client import plain_ip
 
-# So many of the newest messages are looked at for those that came with the log-in.
-LOOKED_AT = 1000
 _KINDS = (EventKind.RECEIVED.value, EventKind.COMMAND_REFUSED.value)
 
 
-async def log_ins(desk: Desk, *, address: str = "", login: str = "", limit: int = 50) -> list[LogIn]:
-    """Return the newest log-ins from an address, or of an account, the last one first. Raises ActionError."""
+async def log_ins(
+    desk: Desk, *, address: str = "", login: str = "", behind: Key | None = None, limit: int = 50
+) -> tuple[list[LogIn], Key | None]:
+    """Return the newest log-ins from an address, or of an account, and behind which key the next are; None: no more.
+
+    Raises ActionError.
+    """
     if bool(address) == bool(login):
         raise NotUnderstood("say an address, or a login")
-    words = [word(Kind.CLIENT, _plain(address))] if address else await _words_of(desk, login)
-    columns = message_words.c
-    found = select(columns.id).where(columns.word.in_(words)).order_by(columns.at.desc()).limit(LOOKED_AT)
+    wanted = Wanted(_terms(desk, address, login), (), "", None, None, behind)
+    shown: list[LogIn] = []
+    async with desk.database.reading() as connection:
+        while True:
+            keys, behind = await find_keys(connection, wanted, limit - len(shown))
+            shown += [one for one in await _of(connection, keys) if desk.caller.covers(one.login)]
+            if behind is None or len(shown) >= limit:
+                return shown, behind
+            wanted = replace(wanted, behind=behind)
+
+
+def _terms(desk: Desk, address: str, login: str) -> tuple[Term, ...]:
+    if login:
+        desk.must_cover(login)
+        return ((word(Kind.LOGIN, login),),)
+    found: tuple[Term, ...] = ((word(Kind.LOGIN_FROM, _plain(address)),),)
+    if desk.caller.domains is not None:
+        found += (tuple(word(Kind.LOGIN, f"@{domain}") for domain in sorted(desk.caller.domains)),)
+    return found
+
+
+async def _of(connection: AsyncConnection, keys: Sequence[Key]) -> list[LogIn]:
     query = (
         select(events.c.id, events.c.at, events.c.kind, events.c.facts, messages.c.state)
         .join(messages, messages.c.id == events.c.id, isouter=True)
-        .where(events.c.id.in_(found), events.c.kind.in_(_KINDS))
+        .where(events.c.id.in_([name for _, name in keys]), events.c.kind.in_(_KINDS))
         .order_by(events.c.at.desc())
     )
-    shown: list[LogIn] = []
-    async with desk.database.reading() as connection:
-        for row in await connection.execute(query):
-            one = _told(row.id, row.at, json.loads(row.facts), row.state)
-            if one.login and (not login or one.login.lower() == login.lower()) and desk.caller.covers(one.login):
-                shown.append(one)
-            if len(shown) >= limit:
-                break
-    return shown
-
-
-async def _words_of(desk: Desk, login: str) -> list[str]:
-    """Return the words of all that an account may send as."""
-    desk.must_cover(login)
-    async with desk.database.reading() as connection:
-        text = await connection.scalar(select(accounts.c.senders).where(accounts.c.login == login.lower()))
-    senders: list[str] = json.loads(text) if text else []
-    return [
-        word(Kind.DOMAIN, one[1:]) if one.startswith("@") else word(Kind.ADDRESS, one) for one in senders or [login]
-    ]
+    rows = await connection.execute(query)
+    found = [_told(row.id, row.at, json.loads(row.facts), row.state) for row in rows]
+    return [one for one in found if one.login]
 
 
 def _plain(address: str) -> str:

@@ -1,16 +1,18 @@
-"""What users do with their own log-in (I/O: SQL): password, app, keys, browsers.
+"""What users do with their own log-in (I/O: SQL): password, app, keys, recovery codes, browsers.
 
 Whoever calls has seen to it that the user proved lately who they are, where that is needed.
 On failure: ActionError; nothing is changed then.
 """
 
 import time
-from dataclasses import dataclass
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.console.actions.desk import Desk, NotFound, NotUnderstood, OutOfBounds
-from services.console.actions.users import verifier_for
+from services.console.actions.desk import ActionError, Desk, NotFound, NotUnderstood, OutOfBounds
+from services.console.actions.user_rules import verifier_for
+from services.console.answers.users import Browser
+from services.console.identity.directory import read_user
 from services.console.identity.passkeys import (
     MOST_PER_USER,
     Passkey,
@@ -21,25 +23,13 @@ from services.console.identity.passkeys import (
     passkeys_of,
     remove_key,
 )
-from services.console.identity.rights import Right
+from services.console.identity.recovery_codes import forget_codes, make_codes
+from services.console.identity.rights import Right, Via, contained, within
 from services.console.identity.sessions import IDLE_S, Session, Step, ask, take_challenge
-from services.console.identity.tables import sessions, users
+from services.console.identity.tables import invitations, sessions, users
 from services.console.identity.totp import matching_step, new_totp_secret
 
 _TOTP = "totp "
-
-
-@dataclass(frozen=True, slots=True)
-class Browser:
-    """A browser that is logged in. id: names it. since: the last proof of who its user is."""
-
-    id: str
-    user: str
-    address: str
-    agent: str
-    since: float
-    seen_at: float
-    ends_at: float
 
 
 async def list_sessions(desk: Desk, user: str | None = None) -> list[Browser]:
@@ -65,12 +55,13 @@ async def end_browser(desk: Desk, browser: str) -> None:
         row = (await connection.execute(select(sessions).where(sessions.c.digest == browser))).one_or_none()
         if row is None or not (row.user_name == desk.caller.user or _may_all(desk)):
             raise NotFound("there is no such session: it may be over")
+        await _must_not_be_more(desk, connection, row.user_name)
         await connection.execute(delete(sessions).where(sessions.c.digest == browser))
         await desk.note(connection, "session end", row.user_name, address_of_session=row.address)
 
 
 async def change_password(desk: Desk, session: Session, password: str) -> None:
-    """Set a new password; the user's other sessions end. Raises NotUnderstood."""
+    """Set a new password; the user's other sessions end, and so do links to another one. Raises NotUnderstood."""
     user = session.caller.user
     verifier = await verifier_for(password, user)
     async with desk.database.writing() as connection:
@@ -79,6 +70,7 @@ async def change_password(desk: Desk, session: Session, password: str) -> None:
         )
         others = (sessions.c.user_name == user, sessions.c.digest != session.digest)
         ended = (await connection.execute(delete(sessions).where(*others))).rowcount
+        await connection.execute(delete(invitations).where(invitations.c.user_name == user))
         await desk.note(connection, "password set", user, by="own", sessions_ended=ended)
 
 
@@ -120,6 +112,7 @@ async def remove_app(desk: Desk) -> None:
             update(users).where(users.c.name == user).values(totp_secret=None, totp_step=None, changed_at=time.time())
         )
         await connection.execute(gone)
+        await _forget_useless_codes(connection, user)
         await desk.note(connection, "authenticator app remove", user)
 
 
@@ -155,12 +148,44 @@ async def drop_key(desk: Desk, key: str) -> None:
     async with desk.database.writing() as connection:
         if not await remove_key(connection, desk.caller.user, key):
             raise NotFound("there is no such passkey")
+        await _forget_useless_codes(connection, desk.caller.user)
         await desk.note(connection, "passkey remove", desk.caller.user, key=key[:40])
+
+
+async def make_recovery_codes(desk: Desk) -> list[str]:
+    """Return ten new recovery codes of the caller; the earlier ones are void. Raises ActionError."""
+    user = desk.caller.user
+    async with desk.database.writing() as connection:
+        # SQLite writes one at a time; elsewhere the second of two waits here, and its codes are the ones that hold.
+        await connection.execute(select(users.c.name).where(users.c.name == user).with_for_update())
+        shown = await read_user(connection, user)
+        if shown is None or not (shown.totp or shown.passkeys):
+            raise ActionError("recovery codes stand in for an app or a passkey: add one first")
+        codes = await make_codes(connection, desk.settings, user)
+        await desk.note(connection, "recovery codes make", user, count=len(codes))
+    return codes
+
+
+async def _forget_useless_codes(connection: AsyncConnection, user: str) -> None:
+    """Make codes void that stand in for nothing any more, so that none lies about when a new app is set up."""
+    left = await read_user(connection, user)
+    if left is not None and not (left.totp or left.passkeys):
+        await forget_codes(connection, user)
 
 
 def _must_be_own(desk: Desk, user: str | None) -> None:
     if not (_may_all(desk) or (user is not None and user == desk.caller.user)):
         raise OutOfBounds("these are other users' sessions")
+
+
+async def _must_not_be_more(desk: Desk, connection: AsyncConnection, user: str) -> None:
+    """Raise OutOfBounds where a program would log out a user who may more than itself."""
+    owner = await read_user(connection, user)
+    if desk.caller.via is not Via.TOKEN or owner is None:
+        return
+    domains = None if owner.domains is None else frozenset(owner.domains)
+    if not (within(owner.role, desk.caller.role) and contained(domains, desk.caller.domains)):
+        raise OutOfBounds("that user may more than this token")
 
 
 def _may_all(desk: Desk) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.actions.desk import ActionError, Desk, NotFound, NotUnderstood
 from services.console.actions.lock_out import must_not_lock_out
-from services.console.actions.policy_stream import read_stream
+from services.console.actions.policy_stream import note_published, read_stream
 from services.console.answers.policy import Applied
 from services.console.story.told import moment
 from services.console.tables import policy_history
@@ -188,6 +188,7 @@ async def _publish(
             else_="the old policy stays in force",
             message_type="gatepost.policy.v1",
         )
+        note_published(desk.settings.broker, version)
     return entry
 
 

@@ -17,16 +17,22 @@ from shared.settings import BrokerSettings
 
 # The broker knows how many entries there are, but a stream's count may run behind: after the last one, so much silence.
 _SILENCE_S = 1.0
-# So much is enough once that was read which this process has read before.
+# So much is enough once that was read which this process has read or published before.
 _SHORT_SILENCE_S = 0.15
 _READ_DEADLINE_S = 15.0
-# The highest version that was read, by broker.
-_seen: dict[tuple[str, int, str], int] = {}
+_Place = tuple[str, int, str]
+# The highest version that was read or published, by broker.
+_seen: dict[_Place, int] = {}
+
+
+def note_published(broker: BrokerSettings, version: int) -> None:
+    """Remember a version that the broker has taken from this process: the next reading waits for it, and not longer."""
+    _seen[_place(broker)] = version
 
 
 async def read_stream(broker: BrokerSettings) -> list[PolicyEntry]:
     """Return all readable entries of the policy stream. Raises ActionError."""
-    place = (broker.host, broker.port, broker.vhost)
+    place = _place(broker)
     try:
         async with asyncio.timeout(_READ_DEADLINE_S):
             connection = await open_connection(broker, "gatepost-command-policy")
@@ -64,3 +70,7 @@ async def _entries(bodies: "asyncio.Queue[bytes]", expected: int, known: int) ->
         with contextlib.suppress(ValueError):
             entries.append(decode_policy(body))
             highest = max(highest, entries[-1].version)
+
+
+def _place(broker: BrokerSettings) -> _Place:
+    return broker.host, broker.port, broker.vhost

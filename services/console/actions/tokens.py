@@ -13,7 +13,7 @@ from sqlalchemy import Row, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.console.actions.desk import ActionError, Desk, NotFound, NotUnderstood, OutOfBounds
-from services.console.actions.users import checked_domains
+from services.console.actions.user_rules import checked_domains, folded
 from services.console.answers.tokens import LONGEST_DAYS, NewToken, Token
 from services.console.identity.directory import User, read_user
 from services.console.identity.rights import Right, Role, Via, contained, within
@@ -52,7 +52,7 @@ async def list_tokens(desk: Desk, user: str | None = None) -> list[Token]:
 async def add_token(
     desk: Desk, label: str, role: Role, domains: Iterable[str] | None = None, *, days: int, user: str = ""
 ) -> NewToken:
-    """Make a token. days: until it ends. user: whose, for who is at the console's own host; else the caller's."""
+    """Make a token. days: until it ends. user: whose; nobody but who is at the console's own host makes another's."""
     label = label.strip()
     if not (0 < len(label) <= LABEL_LIMIT and label.isprintable()):
         raise NotUnderstood(f"say in 1 to {LABEL_LIMIT} characters which program it is for")
@@ -89,6 +89,7 @@ async def remove_token(desk: Desk, token: str) -> None:
         row = (await connection.execute(select(tokens).where(tokens.c.id == token))).one_or_none()
         if row is None or not (row.user_name == desk.caller.user or _may_all(desk)):
             raise NotFound("there is no such token")
+        _must_not_be_more(desk, row)
         await connection.execute(delete(tokens).where(tokens.c.id == token))
         await desk.note(connection, "token remove", row.user_name, id=token, label=row.label)
 
@@ -104,11 +105,11 @@ def _bound(role: Role, domains: Iterable[str] | None, desk: Desk) -> list[str] |
 
 
 async def _owner(desk: Desk, connection: AsyncConnection, user: str) -> User:
-    name = desk.caller.user
-    if desk.caller.via is Via.HOST:
-        if not user:
-            raise NotUnderstood("whose token? --user NAME")
-        name = user.strip().lower()
+    name = folded(user) or desk.caller.user
+    if not name:
+        raise NotUnderstood("whose token? --user NAME")
+    if name != desk.caller.user and desk.caller.via is not Via.HOST:
+        raise OutOfBounds("a token is its maker's own: another user's is made by that user, or on the console's host")
     owner = await read_user(connection, name)
     if owner is None:
         raise NotFound(f"there is no user {name}")
@@ -124,6 +125,13 @@ async def _end(desk: Desk, connection: AsyncConnection, ends_at: float) -> float
         return ends_at
     own = await connection.scalar(select(tokens.c.ends_at).where(tokens.c.id == desk.caller.session))
     return min(ends_at, float(own or 0))
+
+
+def _must_not_be_more(desk: Desk, row: Row[Any]) -> None:
+    """Raise OutOfBounds where a program would end what may more than itself: a leaked token shuts nobody out."""
+    within_own = within(Role(row.role), desk.caller.role) and contained(domains_of(row.domains), desk.caller.domains)
+    if desk.caller.via is Via.TOKEN and not within_own:
+        raise OutOfBounds("that token may more than this one")
 
 
 def _may_all(desk: Desk) -> bool:

@@ -1,38 +1,32 @@
 """Users of the console: who may log in, with which rights (I/O: SQL).
 
-Owns: what a user's name, role and domains may be; that nobody gives more than they have or raises themselves; and that
-there is always an administrator who can log in: the last is not removed, disabled or made less.
+Owns: that nobody gives more than they have or raises themselves; and that there is always an administrator who can log
+in: the last is not removed, disabled or made less.
 On failure: ActionError; nothing is changed then.
 """
 
 import json
-import re
 import time
 from collections.abc import Iterable
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.console.actions.desk import ActionError, Desk, NotFound, NotUnderstood, OutOfBounds
+from services.console.actions.desk import ActionError, Desk, NotFound, OutOfBounds
+from services.console.actions.user_rules import checked_domains, checked_name, folded
 from services.console.answers.users import Invited
 from services.console.identity.directory import User, read_user, read_users
 from services.console.identity.invitations import has_administrator, make_invitation
 from services.console.identity.links import first_link, invitation_link
-from services.console.identity.password_rules import PasswordRefused
-from services.console.identity.passwords import verifier_of
+from services.console.identity.recovery_codes import forget_codes
 from services.console.identity.rights import Role, contained, within
-from services.console.identity.tables import invitations, passkeys, sessions, tokens, users
+from services.console.identity.tables import invitations, passkeys, recovery_codes, sessions, tokens, users
 from services.console.identity.throttle import forget_failures
-from shared.address import AddressError, parse_domain
 
 __all__ = [
-    "DOMAINS_LIMIT",
-    "NAME_LIMIT",
     "Invited",
     "add_user",
     "change_user",
-    "checked_domains",
-    "checked_name",
     "disable_user",
     "end_sessions",
     "invite_again",
@@ -41,14 +35,8 @@ __all__ = [
     "remove_user",
     "reset_second_factor",
     "show_user",
-    "verifier_for",
 ]
 
-NAME_LIMIT = 200
-DOMAINS_LIMIT = 500
-# Letters and figures of any script; no spaces, no slash, nothing that looks like a token's "name (label)".
-_NAME = re.compile(rf"\w[\w.@+-]{{0,{NAME_LIMIT - 1}}}\Z")
-_BOUNDED = frozenset({Role.DOMAIN_MANAGER, Role.VIEWER})
 _WHAT = "users"
 
 
@@ -63,7 +51,7 @@ async def show_user(desk: Desk, name: str) -> User:
     """Return a user. Raises NotFound."""
     desk.must_see_all(_WHAT)
     async with desk.database.reading() as connection:
-        return await _one(connection, _folded(name))
+        return await _one(connection, folded(name))
 
 
 async def add_user(desk: Desk, name: str, role: Role, domains: Iterable[str] | None = None) -> Invited:
@@ -97,7 +85,7 @@ async def invite_again(desk: Desk, name: str) -> Invited:
     """
     desk.must_see_all(_WHAT)
     async with desk.database.writing() as connection:
-        user = await _one(connection, _folded(name))
+        user = await _one(connection, folded(name))
         _must_be_given(desk, user.role, user.domains)
         await desk.note(connection, "user new password", user.name)
         return await _invite(desk, connection, user.name, user.role, time.time())
@@ -108,7 +96,7 @@ async def change_user(desk: Desk, name: str, role: Role, domains: Iterable[str] 
     desk.must_see_all(_WHAT)
     bound = checked_domains(role, domains)
     async with desk.database.writing() as connection:
-        before = await _one(connection, _folded(name), lock=True)
+        before = await _one(connection, folded(name), lock=True)
         _must_be_given(desk, role, bound)
         if before.name == desk.caller.user and not (
             within(role, before.role) and contained(_set(bound), _set(before.domains))
@@ -125,7 +113,7 @@ async def disable_user(desk: Desk, name: str, *, disabled: bool = True) -> User:
     """Shut a user out: their sessions end, their tokens and keys are of no use; or let them in again."""
     desk.must_see_all(_WHAT)
     async with desk.database.writing() as connection:
-        user = await _one(connection, _folded(name), lock=True)
+        user = await _one(connection, folded(name), lock=True)
         _must_be_given(desk, user.role, user.domains)
         if user.disabled != disabled:
             await _write(connection, user.name, disabled=disabled)
@@ -140,11 +128,11 @@ async def remove_user(desk: Desk, name: str) -> None:
     """Remove a user with sessions, tokens, keys and links. What they did stays in the audit."""
     desk.must_see_all(_WHAT)
     async with desk.database.writing() as connection:
-        user = await _one(connection, _folded(name), lock=True)
+        user = await _one(connection, folded(name), lock=True)
         _must_be_given(desk, user.role, user.domains)
         await connection.execute(delete(users).where(users.c.name == user.name))
         await _must_have_administrator(connection, user)
-        for table in (sessions, tokens, passkeys, invitations):
+        for table in (sessions, tokens, passkeys, recovery_codes, invitations):
             await connection.execute(delete(table).where(table.c.user_name == user.name))
         await desk.note(connection, "user remove", user.name, role=user.role.value)
 
@@ -153,26 +141,28 @@ async def end_sessions(desk: Desk, name: str) -> int:
     """Log a user out everywhere. Returns how many browsers that were."""
     desk.must_see_all(_WHAT)
     async with desk.database.writing() as connection:
-        user = await _one(connection, _folded(name))
+        user = await _one(connection, folded(name))
         ended = (await connection.execute(delete(sessions).where(sessions.c.user_name == user.name))).rowcount
         await desk.note(connection, "sessions end", user.name, count=ended)
         return int(ended)
 
 
 async def reset_second_factor(desk: Desk, name: str) -> User:
-    """Take a user's app and keys away, for whoever lost them; they log in by password alone and set new ones up.
+    """Take a user's app, keys and recovery codes away, for whoever lost them; they log in by password alone.
 
     Their sessions end, and what failed of their log-ins is forgotten.
     """
     desk.must_see_all(_WHAT)
     async with desk.database.writing() as connection:
-        user = await _one(connection, _folded(name))
+        user = await _one(connection, folded(name))
         _must_be_given(desk, user.role, user.domains)
         await _write(connection, user.name, totp_secret=None, totp_step=None)
         await connection.execute(delete(passkeys).where(passkeys.c.user_name == user.name))
+        await forget_codes(connection, user.name)
         await connection.execute(delete(sessions).where(sessions.c.user_name == user.name))
         await forget_failures(connection, user.name)
-        await desk.note(connection, "user second factor reset", user.name, totp=user.totp, passkeys=user.passkeys)
+        had = {"totp": user.totp, "passkeys": user.passkeys, "recovery_codes": user.recovery_codes}
+        await desk.note(connection, "user second factor reset", user.name, **had)
         return await _one(connection, user.name)
 
 
@@ -185,41 +175,6 @@ async def invite_first(desk: Desk) -> Invited:
         made = await make_invitation(connection, "", Role.ADMINISTRATOR, desk.who, time.time())
         await desk.note(connection, "first administrator link", "")
         return Invited("", first_link(desk.settings, made.secret), made.ends_at)
-
-
-async def verifier_for(password: str, name: str) -> str:
-    """Return what is kept of a user's new password. Raises NotUnderstood, which says what is wrong with it."""
-    try:
-        return await verifier_of(password, name)
-    except PasswordRefused as error:
-        raise NotUnderstood(str(error)) from None
-
-
-def checked_name(name: str) -> str:
-    """Return a new user's name in the form that is kept. Raises NotUnderstood."""
-    name = _folded(name)
-    if not _NAME.match(name):
-        raise NotUnderstood(f"a name has 1 to {NAME_LIMIT} letters, figures, and . @ + - _; usually it is an address")
-    return name
-
-
-def checked_domains(role: Role, domains: Iterable[str] | None) -> list[str] | None:
-    """Return the domains that bound a role, None for all. Raises NotUnderstood."""
-    named = [domain for domain in domains or () if domain.strip()]
-    if role is Role.DOMAIN_MANAGER and not named:
-        raise NotUnderstood("a domain manager has at least one domain")
-    if named and role not in _BOUNDED:
-        raise NotUnderstood(f"the role {role.value} is for the whole gateway: name no domains")
-    if len(named) > DOMAINS_LIMIT:
-        raise NotUnderstood(f"at most {DOMAINS_LIMIT} domains")
-    try:
-        return sorted({parse_domain(domain.strip()) for domain in named}) or None
-    except AddressError as error:
-        raise NotUnderstood(f"that is no domain: {error}") from None
-
-
-def _folded(name: str) -> str:
-    return name.strip().lower()
 
 
 def _text(domains: list[str] | None) -> str | None:

@@ -7,7 +7,10 @@ from services.console.identity.rights import Role
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user as a list shows it. domains: None for all. invited: has not set a password yet."""
+    """A user as a list shows it. domains: None for all. invited: has not set a password yet.
+
+    recovery_codes: how many are left.
+    """
 
     name: str
     role: Role
@@ -16,6 +19,7 @@ class User:
     invited: bool
     totp: bool
     passkeys: int
+    recovery_codes: int
     sessions: int
     tokens: int
     made_at: float
@@ -28,6 +32,19 @@ class Invited:
 
     name: str
     link: str
+    ends_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """A browser that is logged in. id: names it. since: the last proof of who its user is."""
+
+    id: str
+    user: str
+    address: str
+    agent: str
+    since: float
+    seen_at: float
     ends_at: float
 
 

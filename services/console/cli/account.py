@@ -10,6 +10,7 @@ from services.console.answers.accounts import Braked, Listed, LogIn, Made
 from services.console.cli.api import Nothing, part
 from services.console.cli.frame import ask, out, plain, say, say_json, table, when
 from services.console.story.told import span
+from services.console.web.cursor import Page
 
 app = typer.Typer(no_args_is_help=True, help="Logins that may send mail through the submission listeners.")
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -98,13 +99,13 @@ def remove(login: Login) -> None:
 def log_ins(
     address: Annotated[str, typer.Option(help="From this IP address.")] = "",
     login: Annotated[str, typer.Option(help="Of this account.")] = "",
-    limit: Annotated[int, typer.Option(min=1, max=200, help="At most so many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many, the newest first.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Say who logged in from an address, or whence an account did, and what they sent."""
     if bool(address) == bool(login):
         raise typer.BadParameter("give one of --address and --login", param_hint="--address")
-    found = ask(lambda api: api.get("/log-ins", list[LogIn], address=address, login=login, limit=limit))
+    found = ask(lambda api: api.pages("/log-ins", Page[LogIn], limit, address=address, login=login))
     if as_json:
         say_json([asdict(one) for one in found])
         return

@@ -47,6 +47,11 @@ class Api:
         """Do something and return what came of it."""
         return await self._ask("POST", path, gives, json=body, params=_given(params))
 
+    async def hand_in(self, path: str, gives: type[Got], message: bytes, **params: object) -> Got:
+        """Have a message looked at and return what came of it."""
+        headers = {"Content-Type": "message/rfc822"}
+        return await self._ask("POST", path, gives, content=message, headers=headers, params=_given(params))
+
     async def put(self, path: str, gives: type[Got], body: object = None, **params: object) -> Got:
         """Set something and return what came of it."""
         return await self._ask("PUT", path, gives, json=body, params=_given(params))

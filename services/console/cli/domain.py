@@ -1,6 +1,5 @@
 """`gatepost domain add | list | show | check | set | remove`."""
 
-import sys
 from collections import Counter
 from dataclasses import asdict
 from typing import Annotated
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from services.console.answers.domains import Change, DomainListed, DomainTold, RouteTold
 from services.console.cli.api import Api, part
-from services.console.cli.frame import ask, fail, out, plain, say, say_json, steps, table, when
+from services.console.cli.frame import ask, fail, out, plain, say, say_document, say_json, steps, table, when
 from services.console.domain_check.check import Check, Level
 from services.console.domain_edit import Value, read_value, steps_of
 from shared.address import AddressError, parse_domain
@@ -199,7 +198,7 @@ def _done(done: Change) -> None:
     if not done.is_new:
         say(f"Nothing to change: version {done.version} says so already.")
         return
-    sys.stdout.write(done.diff)
+    say_document(done.diff)
     say(f"Version {done.version} is in force.")
 
 

@@ -108,9 +108,23 @@ def say(text: str, style: str = "") -> None:
     out().print(Text(_escape_lines(text), style=style), soft_wrap=True)
 
 
+def say_document(text: str) -> None:
+    """Print a document, or a difference of two: as it is for a program, and without what moves it for a terminal."""
+    if sys.stdout.isatty():
+        text = "\t".join(map(_escape_lines, text.split("\t")))
+    sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+
+
+def say_octets(octets: bytes) -> None:
+    """Write what a stranger sent as it is, for a file or a program."""
+    if sys.stdout.isatty():
+        fail("these octets are a stranger's, and a terminal would obey them: write them to a file, as in `… > FILE`", 2)
+    sys.stdout.buffer.write(octets)
+
+
 def say_json(value: object) -> None:
-    """Print a value as JSON for programs."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    """Print a value as JSON for programs. Of what moves a terminal, JSON lets DEL alone stand (RFC 8259 §7)."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str).replace("\x7f", "\\u007f") + "\n")
 
 
 def steps(things: Sequence[Thing], doing: str) -> Iterator[Thing]:

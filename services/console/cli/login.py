@@ -12,7 +12,7 @@ from services.console.actions.errors import ActionError
 from services.console.cli.api import Api, open_api
 from services.console.cli.frame import ask, fail, say
 from services.console.cli.target import Target, target_file, write_target
-from services.console.identity.rights import Role
+from services.console.identity.rights import RIGHTS, Right, Role
 from shared.errors import SettingsError
 from shared.explain import explain
 
@@ -63,6 +63,12 @@ def logout() -> None:
 def whoami() -> None:
     """Say which console the command speaks to, and as whom."""
     say(_who(ask(_me)))
+
+
+async def changes_users(api: Api) -> bool:
+    """Whether who asks may see, and end, what lets others in."""
+    me = await _me(api)
+    return Right.USERS in RIGHTS[me.role] and me.domains is None
 
 
 async def _me(api: Api) -> Me:

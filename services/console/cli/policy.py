@@ -1,6 +1,5 @@
 """`gatepost policy check | show | apply | history | diff | confirm | take-back | rollback`."""
 
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ from services.console.actions.errors import ActionError
 from services.console.answers.bans import parse_length
 from services.console.answers.policy import Applied, Diff, Version, Versions
 from services.console.cli.api import Api
-from services.console.cli.frame import ask, fail, out, plain, say, say_json, table, when
+from services.console.cli.frame import ask, fail, out, plain, say, say_document, say_json, table, when
 from services.console.versions import Standing, difference
 from services.console.web.cursor import LIMIT
 from shared.policy import PolicyError, parse_policy
@@ -69,7 +68,7 @@ def show(
         lines.append(f"to be confirmed by {when(entry.confirm_by)} UTC")
     for line in lines:
         say("# " + line.replace("\n", " "))
-    sys.stdout.write(entry.text if entry.text.endswith("\n") else entry.text + "\n")
+    say_document(entry.text)
 
 
 @app.command()
@@ -150,7 +149,7 @@ def compare(
         entry = await _in_force(api, "name both versions")
         return difference(await _version(api, old), entry)
 
-    sys.stdout.write(ask(find))
+    say_document(ask(find))
 
 
 async def _version(api: Api, version: int) -> PolicyEntry:
@@ -178,7 +177,7 @@ async def _versions(api: Api, limit: int) -> Versions:
 
 
 def _done(done: Applied) -> None:
-    sys.stdout.write(done.diff)
+    say_document(done.diff)
     entry = done.entry
     say(f"Version {entry.version} is in force.")
     if entry.confirm_by is not None:

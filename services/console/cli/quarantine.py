@@ -1,6 +1,5 @@
-"""`gatepost quarantine list | show | release | allow | delete | learn`."""
+"""`gatepost quarantine list | show | judge | release | allow | delete | learn`."""
 
-import sys
 import time
 from dataclasses import asdict
 from typing import Annotated
@@ -10,9 +9,11 @@ import typer
 from services.console.actions.errors import ActionError
 from services.console.actions.readable import readable
 from services.console.answers.quarantine import Class, Gone, Item, Told
+from services.console.answers.simulate import Judged
 from services.console.cli.api import Api, Away, Got
 from services.console.cli.api import part as segment
-from services.console.cli.frame import ask, fail, out, plain, say, say_json, steps, table, when
+from services.console.cli.frame import ask, fail, out, plain, say, say_json, say_octets, steps, table, when
+from services.console.cli.simulate import say_judged
 from services.console.web.cursor import Page
 
 app = typer.Typer(no_args_is_help=True, help="Mail that is held back: look at it, release it, delete it.")
@@ -60,8 +61,7 @@ def show(
 ) -> None:
     """Show a quarantined mail: why it is held, its header and its text, with everything odd escaped."""
     if raw:
-        octets = ask(lambda api: api.octets(f"{_path(message_id)}/raw", part=part))
-        sys.stdout.buffer.write(octets)
+        say_octets(ask(lambda api: api.octets(f"{_path(message_id)}/raw", part=part)))
         return
 
     async def read(api: Api) -> list[tuple[Told, bytes]]:
@@ -71,6 +71,21 @@ def show(
 
     for told, message in ask(read):
         _print(told, message)
+
+
+@app.command()
+def judge(
+    message_id: Id,
+    part: Part = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what content makes of a held mail today; it stays as it is. Ends with 1 if it would be held back again."""
+    judged = ask(lambda api: api.post(f"{_path(message_id)}/judge", Judged, {"part": part}))
+    if as_json:
+        say_json(asdict(judged))
+    else:
+        say_judged(judged)
+    raise typer.Exit(0 if judged.lets_through else 1)
 
 
 @app.command()

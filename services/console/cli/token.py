@@ -8,8 +8,8 @@ import typer
 from services.console.answers.tokens import LONGEST_DAYS, NewToken, Token
 from services.console.cli.api import Api, Nothing, part
 from services.console.cli.frame import ask, out, plain, say, say_json, table, when
-from services.console.cli.login import Me
-from services.console.identity.rights import RIGHTS, Right, Role
+from services.console.cli.login import changes_users
+from services.console.identity.rights import Role
 
 app = typer.Typer(no_args_is_help=True, help="Tokens by which programs use the API.")
 
@@ -23,8 +23,7 @@ def list_tokens(
 
     async def find(api: Api) -> list[Token]:
         whose = user.strip().lower()
-        me = await api.get("/me", Me)
-        of_all = not whose and Right.USERS in RIGHTS[me.role] and me.domains is None
+        of_all = not whose and await changes_users(api)
         return await api.get("/tokens", list[Token], user=whose or None, of_all=of_all)
 
     found = ask(find)
@@ -54,11 +53,14 @@ def list_tokens(
 
 @app.command()
 def add(
-    user: Annotated[str, typer.Option(help="Whose token it is; it never may more than they do.")],
     label: Annotated[str, typer.Option("--for", help="Which program it is for.")],
     role: Annotated[Role, typer.Option(help="What the token may do.")],
     domain: Annotated[list[str] | None, typer.Option(help="Only this domain. May be repeated.")] = None,
     days: Annotated[int, typer.Option(min=1, max=LONGEST_DAYS, help="Until it ends.")] = 90,
+    user: Annotated[
+        str,
+        typer.Option(help="Whose it is, on the console's own host; elsewhere your own. It never may more than they."),
+    ] = "",
 ) -> None:
     """Make a token and print it, once."""
     wanted = {"label": label, "role": role, "domains": domain or None, "days": days, "user": user}

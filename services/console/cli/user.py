@@ -1,12 +1,15 @@
-"""`gatepost user list | show | add | change | disable | enable | remove | reset | logout | first`."""
+"""`gatepost user list | show | add | change | disable | enable | remove | reset | sessions | logout | first`."""
 
+import dataclasses
 from typing import Annotated
 
 import typer
 
-from services.console.answers.users import Ended, Invited, User
-from services.console.cli.api import Nothing, part
+from services.console.actions.errors import ActionError, NotFound
+from services.console.answers.users import Browser, Ended, Invited, User
+from services.console.cli.api import Api, Nothing, part
 from services.console.cli.frame import ask, out, plain, run, say, say_json, table, when
+from services.console.cli.login import changes_users
 from services.console.identity.rights import Role
 
 app = typer.Typer(no_args_is_help=True, help="Who may log in to the console, with which rights.")
@@ -16,6 +19,7 @@ Domains = Annotated[
     list[str] | None,
     typer.Option("--domain", help="Of a domain manager or a viewer: only this domain. May be repeated."),
 ]
+_ID_SHOWN = 12
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
@@ -44,7 +48,8 @@ def show(name: Name, as_json: Json = False) -> None:
         say_json(_row(user))
         return
     say(f"{user.name}: {user.role.value} of {_domains(user)}, {_state(user)}")
-    say(f"second factor: {_factor(user)}; browsers logged in: {user.sessions}; tokens: {user.tokens}")
+    codes = f", {user.recovery_codes} recovery codes left" if user.totp or user.passkeys else ""
+    say(f"second factor: {_factor(user)}{codes}; browsers logged in: {user.sessions}; tokens: {user.tokens}")
     say(f"added {when(user.made_at)}, changed {when(user.changed_at)} UTC")
 
 
@@ -88,7 +93,7 @@ def remove(name: Name) -> None:
 def reset(
     name: Name,
     second_factor: Annotated[
-        bool, typer.Option("--second-factor", help="Take the authenticator app and the passkeys away instead.")
+        bool, typer.Option("--second-factor", help="Take app, passkeys and recovery codes away instead.")
     ] = False,
 ) -> None:
     """Print a link by which a user sets a new password; or take the second factor away."""
@@ -100,8 +105,37 @@ def reset(
 
 
 @app.command()
-def logout(name: Name) -> None:
-    """Log a user out everywhere."""
+def sessions(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Only those of this user.", show_default=False)] = "",
+    as_json: Json = False,
+) -> None:
+    """List the browsers that are logged in, the last seen first."""
+    found = ask(lambda api: _sessions(api, name))
+    if as_json:
+        say_json([dataclasses.asdict(one) for one in found])
+        return
+    if not found:
+        say("No browser is logged in.")
+        return
+    shown = table("id", "user", "from", "browser", "last proof (UTC)", "seen (UTC)", "ends (UTC)")
+    for one in found:
+        times = (when(at) for at in (one.since, one.seen_at, one.ends_at))
+        shown.add_row(*map(plain, (one.id[:_ID_SHOWN], one.user, one.address, one.agent, *times)))
+    out().print(shown)
+
+
+@app.command()
+def logout(
+    name: Name,
+    session: Annotated[
+        str, typer.Option(metavar="ID", help="Only this browser; the id, or its beginning, is of `user sessions`.")
+    ] = "",
+) -> None:
+    """Log a user out everywhere, or in one browser."""
+    if session:
+        ended = ask(lambda api: _end_one(api, name, session))
+        say(f"{name} is logged out at {ended.address}.")
+        return
     done = ask(lambda api: api.delete(f"/users/{part(name)}/sessions", Ended))
     say(f"{done.ended} browsers of {name} are logged out.")
 
@@ -114,6 +148,22 @@ def first() -> None:
     made = run(invite_first)
     say(f"The first administrator comes in here, once, until {when(made.ends_at)} UTC:")
     say(made.link)
+
+
+async def _sessions(api: Api, name: str) -> list[Browser]:
+    of_all = not name and await changes_users(api)
+    return await api.get("/sessions", list[Browser], user=name or None, of_all=of_all)
+
+
+async def _end_one(api: Api, name: str, session: str) -> Browser:
+    """End the session whose id begins so. Raises ActionError unless it is one."""
+    found = [one for one in await _sessions(api, name) if one.id.startswith(session.lower())]
+    if not found:
+        raise NotFound(f"{name} has no such session: it may be over")
+    if len(found) > 1:
+        raise ActionError(f"{len(found)} sessions of {name} begin with {session}: give more of the id")
+    await api.delete(f"/sessions/{part(found[0].id)}", Nothing)
+    return found[0]
 
 
 def _say_link(made: Invited) -> None:
@@ -129,6 +179,7 @@ def _row(user: User) -> dict[str, object]:
         "state": _state(user),
         "totp": user.totp,
         "passkeys": user.passkeys,
+        "recovery_codes": user.recovery_codes,
         "sessions": user.sessions,
         "tokens": user.tokens,
         "made_at": user.made_at,

@@ -41,11 +41,18 @@ def judge_builds(told: Mapping[str, frozenset[str]]) -> Finding:
 
 
 def judge_policies(readiness: tuple[Readiness, ...]) -> list[Finding]:
-    """Return whether all stages run the same version of the policy (PURE)."""
-    told = {one.service: one.policy_version for one in readiness if one.policy_version}
-    if len(set(told.values())) < 2:
+    """Return whether all stages run the same version of the policy, and which of them refused one (PURE)."""
+    if refusing := [one for one in readiness if one.policy_refused]:
+        mend = (
+            "its log names the key (policy-refused): install the same version everywhere, then apply the policy again"
+        )
+        said = "{} could not use version {}, and goes on with {}"
+        told = [said.format(one.service, one.policy_refused, one.policy_version or "none") for one in refusing]
+        return [wrong("policy", one, mend) for one in told]
+    versions = {one.service: one.policy_version for one in readiness if one.policy_version}
+    if len(set(versions.values())) < 2:
         return []
-    said = ", ".join(f"{service} {version}" for service, version in told.items())
+    said = ", ".join(f"{service} {version}" for service, version in versions.items())
     mend = "wait a second; else look for policy-refused in the log of what is behind"
     return [wrong("policy", f"the services run different versions: {said}", mend)]
 

@@ -28,7 +28,12 @@ class _Scanner:
 
 
 _HELD = "until then mail is deferred with 451, never passed unexamined"
-_CLAMD = _Scanner("clamd", b"zPING\0", lambda answer: answer.strip(b"\0\r\n") == b"PONG", f"start clamd; {_HELD}")
+_CLAMD = _Scanner(
+    "clamd",
+    b"zPING\0",
+    lambda answer: answer.strip(b"\0\r\n") == b"PONG",
+    f"start clamd, once freshclam has fetched signatures; {_HELD}",
+)
 _RSPAMD = _Scanner(
     "rspamd",
     b"GET /ping HTTP/1.0\r\n\r\n",

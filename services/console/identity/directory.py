@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.console.answers.users import User
 from services.console.identity.rights import Role
 from services.console.identity.sessions import Step, domains_of
-from services.console.identity.tables import passkeys, sessions, tokens, users
+from services.console.identity.tables import passkeys, recovery_codes, sessions, tokens, users
 
 __all__ = ["User", "read_user", "read_users"]
 
@@ -24,6 +24,7 @@ async def read_users(connection: AsyncConnection, name: str | None = None) -> li
     query = select(
         users,
         _count(passkeys).label("keys"),
+        _count(recovery_codes).label("codes"),
         _count(sessions, sessions.c.ends_at > now, sessions.c.step == Step.WHOLE.value).label("browsers"),
         _count(tokens, tokens.c.ends_at > now).label("programs"),
     ).order_by(users.c.name)
@@ -38,6 +39,7 @@ async def read_users(connection: AsyncConnection, name: str | None = None) -> li
             invited=not row.argon2,
             totp=row.totp_secret is not None,
             passkeys=row.keys,
+            recovery_codes=row.codes,
             sessions=row.browsers,
             tokens=row.programs,
             made_at=row.made_at,

@@ -1,7 +1,7 @@
 """Logging in, step by step (I/O: SQL, threads that hash).
 
-Owns: what a user must show (a password and, if they have any, a code or a key; or a key that knows its owner), that a
-name which is unknown costs the time of one that is known, and the audit of what came of it.
+Owns: what a user must show (a password and, if they have an app or keys, a code, a key or a recovery code; or a key
+that knows its owner), that an unknown name costs the time of a known one, and the audit of what came of it.
 On failure: Throttled, TooBusy; a wrong proof is a value (None), and never says which part of it was wrong.
 """
 
@@ -15,6 +15,8 @@ from services.console.database import Database
 from services.console.identity.known_browser import browser_subject, is_mark_of, new_mark
 from services.console.identity.passkeys import PasskeyRefused, passkeys_of, user_of_answer
 from services.console.identity.passwords import is_right, renewed
+from services.console.identity.recovery_codes import codes_left, take_recovery_code
+from services.console.identity.refusals import note_refusal
 from services.console.identity.rights import Caller, Role, Via
 from services.console.identity.sessions import Session, Step, end_session, open_session
 from services.console.identity.tables import users
@@ -25,6 +27,7 @@ from services.console.settings import ConsoleSettings
 
 # What stands in the audit for a name that no user has: it may be a password, typed into the wrong field.
 UNKNOWN = "unknown name"
+_FIRST_STEP = "first step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,27 @@ class Doorkeeper:
         await undo_attempt(self.database, attempt, whole=True)
         return await self._enter(user, Step.WHOLE, browser, by="password and code")
 
+    async def by_recovery_code(self, session: Session, code: str, browser: Browser) -> Entered | None:
+        """Take a recovery code as the second step. Returns None if it is none of the user's, or was used before."""
+        user = session.caller.user
+        attempt = await self._begin(user, browser)
+        async with self.database.writing() as connection:
+            right = await take_recovery_code(connection, self.settings, user, code)
+            left = await codes_left(connection, user)
+        if not right:
+            await self._note(user, "log-in failed", browser, by="recovery code")
+            return None
+        await undo_attempt(self.database, attempt, whole=True)
+        return await self._enter(user, Step.WHOLE, browser, by="password and recovery code", left=left)
+
     async def by_key(
         self, answer: str, challenge: str | None, browser: Browser, *, user: str | None = None, action: str = "log-in"
     ) -> Entered | None:
-        """Take a key's answer. user: who gave a password before, None if nobody did. action: for the audit."""
-        alone = user is None
+        """Take a key's answer. user: the only one whose keys count, None if nobody gave a password.
+
+        action: for the audit; for a proof of who is in already the key must know its owner, as it stands alone.
+        """
+        alone = user is None or action == "proof"
         attempt = await self._begin(user or "", browser)
         try:
             if challenge is None:
@@ -108,7 +127,7 @@ class Doorkeeper:
             await self._note(user or UNKNOWN, f"{action} failed", browser, by="passkey")
             return None
         await undo_attempt(self.database, attempt, whole=True)
-        by = "passkey" if alone or action == "proof" else "password and passkey"
+        by = "passkey" if alone else "password and passkey"
         return await self._enter(found, Step.WHOLE, browser, by=by, action=action)
 
     async def again(self, session: Session, password: str, browser: Browser) -> Entered | None:
@@ -127,7 +146,9 @@ class Doorkeeper:
         await end_session(self.database, session.digest)
         await self._note(session.caller.user, "log-out", browser)
 
-    async def _enter(self, user: str, step: Step, browser: Browser, *, by: str, action: str = "log-in") -> Entered:
+    async def _enter(
+        self, user: str, step: Step, browser: Browser, *, by: str, action: str = "log-in", **details: object
+    ) -> Entered:
         cookie = await open_session(
             self.database,
             user,
@@ -137,8 +158,8 @@ class Doorkeeper:
             now=self.now,
             instead_of=browser.digest,
         )
-        done = action if step is Step.WHOLE else "first step"
-        await self._note(user, done, browser, by=by)
+        done = action if step is Step.WHOLE else _FIRST_STEP
+        await self._note(user, done, browser, by=by, **details)
         return Entered(cookie, step, new_mark(self._secret, user) if step is Step.WHOLE else "")
 
     async def _begin(self, name: str, browser: Browser) -> Attempt:
@@ -164,11 +185,14 @@ class Doorkeeper:
             return bool(await passkeys_of(connection, user))
 
     async def _note(self, who: str, action: str, browser: Browser, **details: object) -> None:
-        caller = Caller(who, Role.VIEWER, frozenset(), Via.BROWSER, address=browser.address)
+        desk = Desk(self.settings, self.database, Caller(who, Role.VIEWER, frozenset(), Via.BROWSER, browser.address))
+        details = {"agent": browser.agent[:200], **details}
+        # What a stranger can do again and again, who knows no more than a name or a password.
+        if action.endswith(" failed") or action == _FIRST_STEP:
+            await note_refusal(desk, action, who, self.now, stranger=True, **details)
+            return
         async with self.database.writing() as connection:
-            await Desk(self.settings, self.database, caller).note(
-                connection, action, who, agent=browser.agent[:200], **details
-            )
+            await desk.note(connection, action, who, **details)
 
 
 @dataclass(frozen=True, slots=True)

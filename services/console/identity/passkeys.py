@@ -91,7 +91,7 @@ def ask_for_new_key(settings: ConsoleSettings, user: str, known: list[Passkey]) 
 
 
 def ask_for_key(settings: ConsoleSettings, known: list[Passkey], *, alone: bool) -> Question:
-    """Return the question that a key answers. alone: no password came before, so the key must know its owner."""
+    """Return the question that a key answers. alone: no password is given with it, so the key must know its owner."""
     challenge = generate_challenge()
     options = generate_authentication_options(
         rp_id=relying_party(settings),
@@ -145,7 +145,10 @@ async def user_of_answer(
     alone: bool,
     user: str | None = None,
 ) -> str:
-    """Return whose key answered. user: the only one whose keys count, None for all. Raises PasskeyRefused."""
+    """Return whose key answered. user: the only one whose keys count, None for all. Raises PasskeyRefused.
+
+    alone: no password is given with it, so the key must have asked its owner for a finger or a PIN.
+    """
     with _refusing():
         query = select(passkeys).where(passkeys.c.id == str(json.loads(_bounded(answer))["id"]))
     row = (await connection.execute(query.with_for_update())).one_or_none()

@@ -16,6 +16,7 @@ from services.console.database import Database
 from services.console.identity.rights import Caller, Role, Via
 from services.console.identity.secret import digest_of, new_secret
 from services.console.identity.tables import sessions, users
+from services.console.identity.throttle_rules import address_subject
 
 LONGEST_S = 12 * 3600.0
 IDLE_S = 3600.0
@@ -74,6 +75,8 @@ async def open_session(
 async def open_begun(database: Database, challenge: str, *, address: str, agent: str, now: float) -> str | None:
     """Begin a session of nobody, for one challenge. Returns the cookie's value; None: too many are open."""
     value = new_secret()
+    # Counted as failures are: of IPv6 a whole /64 is one customer's.
+    address = address_subject(address)
     row = _new_row(value, "", Step.BEGUN, address=address, agent=agent, now=now) | {"challenge": challenge}
     begun = sessions.c.step == Step.BEGUN.value
     of_address = select(func.count()).where(begun, sessions.c.address == address)

@@ -1,7 +1,7 @@
 """The tables of users, and of how they came in (PURE: declarations only).
 
-Times are Unix seconds. No secret stands here that would let its reader in: passwords are Argon2id verifiers, sessions
-and tokens are digests of what the browser or the program holds. The secret of TOTP must be known to check a code.
+Times are Unix seconds. No secret stands here that would let its reader in: passwords are Argon2id verifiers, sessions,
+tokens and recovery codes are digests of what their holder has. The secret of TOTP must be known to check a code.
 """
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, LargeBinary, String, Table, Text
@@ -94,4 +94,32 @@ failed_logins = Table(
     Column("subject", String(320), nullable=False),
     Column("at", Double, nullable=False),
     Index("failed_logins_by_subject", "subject", "at"),
+)
+
+# A code that opens the console once in place of app and keys. digest: keyed by the console's secret.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("user_name", String(320), nullable=False),
+    Column("made_at", Double, nullable=False),
+    Index("recovery_codes_by_user", "user_name"),
+)
+
+# What was refused to one caller in the present minute: written: rows that the audit has, more: those that are only
+# counted so far. stranger: whether nobody was logged in.
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("subject", String(64), primary_key=True),
+    Column("stranger", Boolean, nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("address", String(64), nullable=False),
+    Column("via", String(20), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("since", Double, nullable=False),
+    Column("until", Double, nullable=False),
+    Column("written", Integer, nullable=False),
+    Column("more", Integer, nullable=False),
 )

@@ -54,7 +54,7 @@ async def begin_attempt(database: Database, subject: str, address: str, now: flo
     async with database.writing() as connection:
         if not database.is_sqlite:
             # One at a time: else many that come together would see each other's failures too late.
-            await connection.execute(text("SELECT pg_advisory_xact_lock(7047258)"))
+            await connection.execute(text("SELECT pg_advisory_xact_lock(7047259)"))
         await connection.execute(delete(failed_logins).where(failed_logins.c.at < now - WINDOW_S))
         waits = [wait_s(await _failures(connection, one), now, rule) for one, rule in subjects]
         uids = tuple(new_id() for _ in subjects)

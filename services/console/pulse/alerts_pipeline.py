@@ -125,8 +125,20 @@ def _policy(status: Status) -> Iterator[Alert]:
             "/policy",
             policy.at,
         )
+    refusing = [one for one in status.services if one.policy_refused]
+    for one in refusing:
+        yield Alert(
+            Severity.WARNING,
+            f"policy refused {one.service}",
+            f"{one.service} could not use version {one.policy_refused} of the policy and goes on with "
+            f"{one.policy_version or 'none'}.",
+            "Its log names the key (policy-refused). Install the same version of Gatepost everywhere, then apply the "
+            "policy again, or roll it back.",
+            "/policy",
+        )
     versions = {one.service: one.policy_version for one in status.services if one.policy_version is not None}
-    if len(set(versions.values())) > 1:
+    # Who refused one is behind, and that is said already.
+    if len(set(versions.values())) > 1 and not refusing:
         told = ", ".join(f"{service} {version}" for service, version in versions.items())
         yield Alert(
             Severity.WARNING,

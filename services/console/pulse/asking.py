@@ -20,6 +20,7 @@ _SMALL = 10_000
 _LARGE = 2_000_000
 _POLICY = re.compile(r"policy(?: version)?[ :=]+(\d{1,9})")
 _POLICY_MEASURE = "gatepost_policy_version"
+_REFUSED_MEASURE = "gatepost_policy_refused_version"
 
 
 async def ask_services(settings: ConsoleSettings) -> tuple[tuple[Readiness, ...], dict[str, Measures]]:
@@ -77,7 +78,13 @@ def _ask(service: str, url: str) -> tuple[Readiness, Measures]:
         return ready, Measures()
     measures = read_measures(text) if code == 200 else Measures()
     version = ready.policy_version if ready.policy_version is not None else _lowest(measures)
-    return Readiness(service, url, ready.ready, ready.said, version), measures
+    return Readiness(service, url, ready.ready, ready.said, version, refused(measures, version)), measures
+
+
+def refused(measures: Measures, version: int | None) -> int:
+    """Return the policy's version that a service could not use, or 0 where none is newer than what it runs (PURE)."""
+    highest = max((int(one.value) for one in measures.named(_REFUSED_MEASURE)), default=0)
+    return highest if highest > (version or 0) else 0
 
 
 def _lowest(measures: Measures) -> int | None:

@@ -14,7 +14,7 @@ from services.console.doctor.finding import Finding
 class Readiness:
     """A service's answer to /readyz. said: its own words, or why it could not be asked.
 
-    policy_version: which it runs, where it tells.
+    policy_version: which it runs, where it tells. policy_refused: a newer one that it could not use, or 0.
     """
 
     service: str
@@ -22,6 +22,7 @@ class Readiness:
     ready: bool
     said: str
     policy_version: int | None = None
+    policy_refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ _ADVICE: dict[str, dict[str, str]] = {
     },
     "dmarc": {
         _ANY: "send by servers of the domain in its From: field, so that SPF or DKIM passes for that very domain; mail "
-        "that a list or a forwarder has changed needs the author's own address replaced in From:",
+        "that a list or a forwarder changes on its way needs an address of the list or forwarder in From:",
         "permerror": "write one From: field with addresses of a single domain",
     },
     "arc": {

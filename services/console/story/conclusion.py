@@ -79,7 +79,7 @@ def _ending(event: Told) -> list[str]:
             when = moment(number(facts, "not_before"))
             return [f"It waits and is tried again by itself, next at {when}. Nobody need do anything."]
         case "quarantined":
-            return ["It was taken, and is held back instead of being delivered."]
+            return ["It was taken, and is held back instead of being delivered; its sender was not told."]
         case "ordered":
             return _ordered(event)
         case "deleted" if number(facts, "days") is not None:

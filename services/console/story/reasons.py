@@ -204,7 +204,9 @@ def refusal(code: str) -> Words:
 def quarantine(code: str) -> str:
     """Return the words for a reason of quarantine."""
     meaning = QUARANTINES.get(code)
-    return f"{meaning} ({code})" if meaning else code
+    if not meaning:
+        return code
+    return meaning if code in meaning else f"{meaning} ({code})"
 
 
 def withheld(code: str) -> str:

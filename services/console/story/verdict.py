@@ -6,6 +6,7 @@ Input: a verdict's facts, as shared.verdict.verdict_facts makes them. What is mi
 from collections.abc import Sequence
 
 from services.console.story.told import Facts, clause, number, tables, word, words
+from shared.verdict import points
 
 MEANINGS = {
     "accept": "accept (deliver it)",
@@ -78,7 +79,7 @@ def exempted(reasons: Sequence[Facts]) -> list[Facts]:
 def _seen(reason: Facts) -> str:
     score, threshold = number(reason, "score"), number(reason, "threshold")
     if score is not None and threshold is not None:
-        return f"a score of {score:g} reaches {threshold:g}"
+        return f"a score of {points(score)} reaches {points(threshold)}"
     if is_unsure(reason):
         return f"it came to no result ({word(reason, 'result')})"
     return f"the check {word(reason, 'check')} says {word(reason, 'result')}"
@@ -87,7 +88,7 @@ def _seen(reason: Facts) -> str:
 def _value(reason: Facts) -> str:
     threshold, asks = number(reason, "threshold"), _asks(reason)
     if threshold is not None:
-        return f" = {threshold:g}"
+        return f" = {points(threshold)}"
     # "strip" stands in the verdict as a tag, or as a quarantine where parts cannot be taken out for sure.
     is_sure = word(reason, "check") != "attachments" or asks in ("refuse", "defer")
     return f' = "{asks}"' if is_sure and not reason.get("exemption") else ""
@@ -124,8 +125,8 @@ def _accepted(reason: Facts) -> str:
     seen = f"{word(reason, 'check')}={word(reason, 'result')}"
     score, threshold = number(reason, "score"), number(reason, "threshold")
     if score is not None:
-        below = f", the lowest threshold is {threshold:g}" if threshold is not None else ""
-        return f"{seen} (score {score:g}{below})"
+        below = f", the lowest threshold is {points(threshold)}" if threshold is not None else ""
+        return f"{seen} (score {points(score)}{below})"
     rule = rule_of(reason)
     return f"{seen} (accepted by {rule})" if rule else seen
 

@@ -11,18 +11,22 @@ from starlette.types import ASGIApp
 from services.console.identity.rights import Caller
 from services.console.web import api, pages
 from services.console.web.backstage import Backstage
+from services.console.web.described import BY_TOKEN, PROBLEMS
 from services.console.web.headers import Guarded
 from services.console.web.problem import answer_problems
 from services.console.web.render import STATIC
+from shared.wire_trial import TRIAL_LIMIT_BYTES
 
 API_ROOT = "/api/v1"
-# A policy document is the largest thing that anybody sends.
+# A policy document is the largest thing that anybody sends, but for messages to be judged.
 BODY_LIMIT = 2_000_000
+_MORE = TRIAL_LIMIT_BYTES + 100_000
+LARGER = {"/policy/simulate": _MORE, f"{API_ROOT}/simulate/message": _MORE}
 
 
 def create_app(backstage: Backstage) -> ASGIApp:
     """Return pages and API behind their guard."""
-    return Guarded(_whole(backstage), backstage.gate, BODY_LIMIT)
+    return Guarded(_whole(backstage), backstage.gate, BODY_LIMIT, LARGER)
 
 
 def create_api(backstage: Backstage, caller: Caller) -> FastAPI:
@@ -43,7 +47,7 @@ def _whole(backstage: Backstage) -> FastAPI:
     app = _empty(backstage)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for router in api.routers():
-        app.include_router(router, prefix=API_ROOT)
+        app.include_router(router, prefix=API_ROOT, responses=PROBLEMS, dependencies=[BY_TOKEN])
     for router in pages.routers():
         app.include_router(router, include_in_schema=False)
     return app

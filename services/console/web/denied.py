@@ -1,9 +1,10 @@
-"""What somebody tried who may not (I/O: SQL): it stands in the audit, with where it came from."""
+"""What somebody tried who may not (I/O: SQL): it stands in audit and log, with where it came from, a few a minute."""
 
 import structlog
 from fastapi import Request
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.console.identity.refusals import note_refusal
 from services.console.identity.rights import Caller
 from services.console.web.who import backstage_of
 
@@ -18,10 +19,9 @@ async def note_denied(request: Request, why: str) -> None:
         return
     backstage = backstage_of(request)
     what = f"{request.method} {route_of(request)}"
-    _log.warning("denied", who=caller.name, address=caller.address, what=what)
     try:
-        async with backstage.database.writing() as connection:
-            await backstage.desk(caller).note(connection, "denied", what, why=why[:300])
+        if await note_refusal(backstage.desk(caller), "denied", what, backstage.clock(), why=why[:300]):
+            _log.warning("denied", who=caller.name, address=caller.address, what=what)
     except SQLAlchemyError as error:
         _log.error("denied-not-written", cause=type(error).__name__)
 

@@ -32,46 +32,51 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Guarded:
-    """An application behind these rules. body_limit: octets of a request."""
+    """An application behind these rules. body_limit: octets of a request; larger: other limits, by path."""
 
-    def __init__(self, app: ASGIApp, gate: Gate | None, body_limit: int) -> None:
+    def __init__(
+        self, app: ASGIApp, gate: Gate | None, body_limit: int, larger: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
         self._gate = gate
         self._body_limit = body_limit
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = await self._refusal(scope)
+        limit = self._larger.get(scope["path"], self._body_limit)
+        refusal = await self._refusal(scope, limit)
         answer = self._app if refusal is None else refusal
-        await answer(scope, self._bounded(receive), _with_headers(scope, send))
+        await answer(scope, _bounded(receive, limit), _with_headers(scope, send))
 
-    async def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+    async def _refusal(self, scope: Scope, limit: int) -> PlainTextResponse | None:
         client = scope.get("client")
         if self._gate is not None and (not client or not await self._gate.admits(str(client[0]), Service.CONSOLE)):
             return PlainTextResponse("", 403)
         headers = Headers(scope=scope)
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self._body_limit:
+        if not length.isdigit() or int(length) > limit:
             return PlainTextResponse("the request is too large\n", 413)
         # Fetch Metadata: browsers say from which site a request comes; programs do not.
         if scope["method"] not in _SAFE and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             return PlainTextResponse("this was asked for by another site\n", 403)
         return None
 
-    def _bounded(self, receive: Receive) -> Receive:
-        taken = 0
 
-        async def receive_bounded() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            # A body without a length that goes on too long: for the application the client has gone.
-            return {"type": "http.disconnect"} if taken > self._body_limit else message
+def _bounded(receive: Receive, limit: int) -> Receive:
+    taken = 0
 
-        return receive_bounded
+    async def receive_bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        # A body without a length that goes on too long: for the application the client has gone.
+        return {"type": "http.disconnect"} if taken > limit else message
+
+    return receive_bounded
 
 
 def _with_headers(scope: Scope, send: Send) -> Send:

@@ -11,6 +11,7 @@ from services.console.actions.desk import ActionError, Desk
 from services.console.actions.quarantine import Behind, Held, note_taken
 from services.console.web.cursor import decode_cursor
 
+MAIL_FILE_TYPE = "application/octet-stream"
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -25,7 +26,7 @@ async def mail_file(desk: Desk, copy: Held) -> Response:
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "default-src 'none'; sandbox",
     }
-    return Response(copy.message, media_type="application/octet-stream", headers=headers)
+    return Response(copy.message, media_type=MAIL_FILE_TYPE, headers=headers)
 
 
 def place_of(cursor: str) -> Behind | None:

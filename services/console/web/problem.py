@@ -15,14 +15,15 @@ from services.console.actions.desk import ActionError
 from services.console.identity.throttle import Throttled
 from services.console.management import ManagementError
 from services.console.web.denied import note_denied, route_of
+from services.console.web.described import PROBLEM_TYPE
 from services.console.web.render import render
+from services.console.web.turns import TooOften
 from services.console.web.who import NotAllowed, NotFresh, NotSignedIn, may_be_next
 from shared.errors import SettingsError
 from shared.ids import new_id
 
 _log = structlog.get_logger()
 API = "/api/"
-PROBLEM_TYPE = "application/problem+json"
 _TITLES = {
     400: "That cannot be done",
     401: "Who are you?",
@@ -63,7 +64,7 @@ def answer_problems(app: FastAPI) -> None:
     async def not_done(request: Request, error: ActionError) -> Response:
         if error.status == 403:
             await note_denied(request, str(error))
-        waits = {"Retry-After": str(error.wait_s)} if isinstance(error, Throttled) else None
+        waits = {"Retry-After": str(error.wait_s)} if isinstance(error, Throttled | TooOften) else None
         return problem(request, error.status, str(error), waits)
 
     @app.exception_handler(SettingsError)

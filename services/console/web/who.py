@@ -9,7 +9,7 @@ import hmac
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fastapi import Depends, Request, Response
 
@@ -129,11 +129,15 @@ class NeedsVisit(Needs):
         if session is None or session.step is not Step.WHOLE:
             raise NotSignedIn
         request.state.caller = session.caller
-        await must_be_from_our_page(request, session)
-        self.check(session.caller)
-        backstage = backstage_of(request)
-        async with backstage.at_desk(session.caller) as desk:
-            yield Visit(request, session, desk, backstage.clock())
+        try:
+            await must_be_from_our_page(request, session)
+            self.check(session.caller)
+            backstage = backstage_of(request)
+            async with backstage.at_desk(session.caller) as desk:
+                yield Visit(request, session, desk, backstage.clock())
+        finally:
+            # The files of a form lie on disk until then.
+            await request.close()
 
 
 class NeedsFirstStep(Needs):
@@ -205,7 +209,8 @@ def must_be_from_our_host(request: Request) -> None:
     if "Sec-Fetch-Site" in request.headers:
         return
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+    # RFC 6454 §6.1: scheme, `://`, host and port; compared as text, for what is no URL must be refused, too.
+    if origin is not None and origin.lower().partition("://")[2] != request.headers.get("Host", "").lower():
         raise NotAllowed("this was asked for by another site")
 
 
@@ -224,7 +229,11 @@ def forget_cookie(response: Response) -> None:
     response.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="strict")
 
 
+def local_path(path: str) -> str:
+    """Return a path to go on to after the log-in, as it is; none of another host."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+
+
 def may_be_next(path: str) -> str:
-    """Return a path to go on to after the log-in, quoted; none of another host."""
-    local = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
-    return quote(local, safe="/")
+    """Return a path to go on to after the log-in, quoted for a link; none of another host."""
+    return quote(local_path(path), safe="/")

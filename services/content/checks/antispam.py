@@ -5,8 +5,8 @@ On failure: unsure, so the message is deferred; it never counts as no spam.
 """
 
 from services.content.finding import Finding, unsure
-from services.content.spam import Forced, SpamEngine, SpamError, SpamReport, SpamRequest, Symbol, points
-from shared.verdict import CheckName
+from services.content.spam import Forced, SpamEngine, SpamError, SpamReport, SpamRequest, Symbol
+from shared.verdict import CheckName, points
 
 _SHOWN = 8
 _FORCED = {

@@ -10,7 +10,9 @@ message, sends 1 kB pieces without `sendall`, and returns None when the daemon d
 import asyncio
 import contextlib
 import itertools
+import os
 import struct
+from collections.abc import Iterator
 
 import clamd
 
@@ -50,6 +52,8 @@ class Session:
         self._waiting: dict[int, asyncio.Future[str]] = {}
         self._sending = asyncio.Lock()
         self._dead: str | None = None
+        # A second descriptor of the socket, while a large message is on its way.
+        self._ear: int | None = None
         self.is_abandoned = False
         # The last command that was sent of those that are answered.
         self._latest = 0
@@ -99,17 +103,42 @@ class Session:
             # The order of commands on the wire is the order of numbers, so both are taken under the lock.
             number = next(self._numbers)
             future = self._waiting[number] = asyncio.get_running_loop().create_future()
-            try:
-                await self._stream(sample)
-            except CLOSED as error:
-                # clamd says that a stream is too long, and closes the session without taking the rest.
-                await asyncio.wait([self._task], timeout=_LAST_WORDS_S)
-                self._end(f"clamd closed the session ({type(error).__name__})")
-            except BaseException:
-                # Half a stream cannot be taken back: the session is unusable.
-                self._end("sending to clamd was broken off")
-                raise
+            with self._second_ear(sample):
+                try:
+                    await self._stream(sample)
+                except CLOSED as error:
+                    # clamd says that a stream is too long, and closes the session without taking the rest.
+                    await asyncio.wait([self._task], timeout=_LAST_WORDS_S)
+                    self._end(f"clamd closed the session ({type(error).__name__})")
+                except BaseException:
+                    # Half a stream cannot be taken back: the session is unusable.
+                    self._end("sending to clamd was broken off")
+                    raise
             return number, future
+
+    @contextlib.contextmanager
+    def _second_ear(self, sample: Sample) -> Iterator[None]:
+        """Keep the socket open for the length of a `with`: a write that meets a closed connection closes the
+        transport, which may not have read yet what clamd said before.
+        """
+        if sample.size_sent <= _ONE_WRITE_BYTES or self._writer.is_closing():
+            yield
+            return
+        self._ear = os.dup(self._writer.get_extra_info("socket").fileno())
+        try:
+            yield
+        finally:
+            os.close(self._ear)
+            self._ear = None
+
+    def _last_words(self) -> list[bytes]:
+        """Return the replies that the transport has not read any more."""
+        if self._ear is None:
+            return []
+        try:
+            return os.read(self._ear, REPLY_LIMIT).split(b"\0")[:-1]
+        except OSError:
+            return []
 
     async def _stream(self, sample: Sample) -> None:
         size = sample.size_sent
@@ -129,20 +158,28 @@ class Session:
         cause = "clamd closed the session"
         try:
             while True:
-                reply = (await self._reader.readuntil(b"\0"))[:-1].decode("utf-8", "replace")
-                number, colon, text = reply.partition(": ")
-                if not colon or not (number.isascii() and number.isdigit()):
-                    cause = f"clamd answered {reply[:200]!r}"
-                    break
-                self.scans += 1
-                self._latest = max(self._latest, int(number))
-                future = self._waiting.pop(int(number), None)
-                if future is not None and not future.done():
-                    future.set_result(text)
+                self._take((await self._reader.readuntil(b"\0"))[:-1])
+        except EngineError as error:
+            cause = str(error)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             cause = f"clamd closed the session ({type(error).__name__})"
+            with contextlib.suppress(EngineError):
+                for words in self._last_words():
+                    self._take(words)
         finally:
             self._end(cause)
+
+    def _take(self, words: bytes) -> None:
+        """Give a reply to the scan that waits for it. Raises EngineError for what is none."""
+        reply = words.decode("utf-8", "replace")
+        number, colon, text = reply.partition(": ")
+        if not colon or not (number.isascii() and number.isdigit()):
+            raise EngineError(f"clamd answered {reply[:200]!r}")
+        self.scans += 1
+        self._latest = max(self._latest, int(number))
+        future = self._waiting.pop(int(number), None)
+        if future is not None and not future.done():
+            future.set_result(text)
 
     def _end(self, cause: str) -> None:
         if self._dead is None:

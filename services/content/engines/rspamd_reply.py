@@ -14,6 +14,7 @@ MAX_SYMBOLS = 30
 _MAX_OPTIONS = 5
 _MAX_TEXT = 120
 _MAX_SCORE = 1_000_000
+_DECIMALS = 2
 _UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 
 
@@ -67,4 +68,7 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # False for NaN, too.
-    return float(value) if abs(value) <= _MAX_SCORE else None
+    if not abs(value) <= _MAX_SCORE:
+        return None
+    # Rspamd adds up without rounding: -0.899999 is -0.9. What is shown is also what thresholds are compared with.
+    return round(float(value), _DECIMALS)

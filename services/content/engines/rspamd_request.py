@@ -62,6 +62,9 @@ _OFF = {
     # What finds them, where the groups do not name it.
     "symbols_disabled": ["SPF_CHECK", "DKIM_CHECK", "DMARC_CHECK", "ARC_CHECK"],
 }
+# By the name of its own command Rspamd knows what somebody only tries: its modules that learn or count (neural,
+# reputation, ratelimit, greylist) then look on; and by the flag it is not in the history of scans.
+_OF_A_TRIAL = (("User-Agent", "rspamc"), ("Flags", "no_log"))
 
 
 def request_headers(request: SpamRequest, hostname: str) -> list[tuple[str, str]]:
@@ -75,6 +78,7 @@ def request_headers(request: SpamRequest, hostname: str) -> list[tuple[str, str]
         ("Hostname", client.name or request.client_name or ""),
         ("User", client.login or ""),
         *_tls(client),
+        *(_OF_A_TRIAL if request.trial else ()),
         ("From", ascii_address(envelope.sender) if envelope.sender else "<>"),
         *(("Rcpt", ascii_address(one.address)) for one in envelope.recipients[:MAX_RECIPIENTS]),
         # Without it Rspamd stops once its own threshold is reached; those of our policy may be higher.

@@ -6,11 +6,11 @@ Output: a reason for the highest threshold that the score reaches, and one for w
 from collections.abc import Iterator
 
 from services.content.finding import Finding
-from services.content.spam import Forced, SpamReport, points
+from services.content.spam import Forced, SpamReport
 from services.content.weigh.plain import weigh_plain
 from services.content.weigh.weighed import Weighed
 from shared.policy.checks import AntispamRules
-from shared.verdict import Action, Reason
+from shared.verdict import Action, Reason, points
 
 # The highest first.
 _THRESHOLDS = (("refuse_at", Action.REFUSE), ("quarantine_at", Action.QUARANTINE), ("tag_at", Action.TAG))

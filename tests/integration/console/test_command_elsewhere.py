@@ -168,6 +168,7 @@ async def test_an_administrator_elsewhere_reads_what_is_shown_here(gatepost: Gat
         assert here.exception is None or isinstance(here.exception, SystemExit), arguments
 
 
+@pytest.mark.usefixtures("nobody_on_the_routes")
 async def test_the_state_of_the_gateway_is_seen_from_elsewhere(elsewhere: Elsewhere) -> None:
     await elsewhere.log_in(Role.VIEWER)
     status = await elsewhere("status")

@@ -1,8 +1,11 @@
 """`gatepost user` and `gatepost token`."""
 
+import time
+
 import pytest
 
 from services.console.database import Database
+from services.console.identity.sessions import Step, open_session
 from services.console.identity.tokens import caller_of_token
 from tests.integration.console.command import Gatepost
 
@@ -29,6 +32,28 @@ def test_users_are_added_listed_changed_and_removed(with_ben: Gatepost) -> None:
     assert "0 browsers" in with_ben("user", "logout", "ben@example.org").stdout
     assert with_ben("user", "remove", "ben@example.org").exit_code == 0
     assert with_ben.json("user", "list") == []
+
+
+def test_browsers_that_are_logged_in_are_listed_and_ended_one_by_one(with_ben: Gatepost) -> None:
+    async def log_in(database: Database) -> None:
+        for number in range(3):
+            address, now = f"192.0.2.{number}", time.time()
+            await open_session(database, "ben@example.org", Step.WHOLE, address=address, agent="Firefox", now=now)
+
+    assert with_ben("user", "sessions").stdout == "No browser is logged in.\n"
+    with_ben.with_database(log_in)
+    first, second, _ = with_ben.json("user", "sessions")
+    assert with_ben.json("user", "sessions", "Ben@example.org")[0] == first
+    assert with_ben.json("user", "sessions", "nobody") == []
+    shown = with_ben("user", "sessions").stdout
+    assert all(text in shown for text in (first["id"][:12], "192.0.2.0", "Firefox"))
+    ended = with_ben("user", "logout", "ben@example.org", "--session", first["id"][:12])
+    assert ended.stdout == f"ben@example.org is logged out at {first['address']}.\n"
+    again = with_ben("user", "logout", "ben@example.org", "--session", first["id"])
+    assert (again.exit_code, "it may be over" in again.stderr) == (1, True)
+    another = with_ben("user", "logout", "anna", "--session", second["id"])
+    assert another.exit_code == 1
+    assert "2 browsers" in with_ben("user", "logout", "ben@example.org").stdout
 
 
 def test_what_cannot_be_done_is_said_in_one_line(with_ben: Gatepost) -> None:
@@ -62,6 +87,8 @@ def test_a_token_is_printed_once_and_works_until_it_is_removed(with_ben: Gatepos
     assert token not in with_ben("token", "list").stdout
     too_much = with_ben("token", "add", "--user", "ben@example.org", "--for", "x", "--role", "administrator")
     assert too_much.exit_code == 1
+    of_nobody = with_ben("token", "add", "--for", "x", "--role", "viewer")
+    assert (of_nobody.exit_code, "--user NAME" in of_nobody.stderr) == (1, True)
     assert with_ben("token", "remove", listed["id"]).exit_code == 0
     assert with_ben.with_database(caller) is None
 

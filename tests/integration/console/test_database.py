@@ -1,9 +1,11 @@
 """The database itself, SQLite and PostgreSQL."""
 
 import asyncio
+import os
 import stat
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
@@ -51,6 +53,18 @@ async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     await database.close()
     assert stat.S_IMODE((tmp_path / "new" / "gatepost.db").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a file for somebody else")
+async def test_a_file_that_root_makes_first_is_the_folders_owners(tmp_path: Path) -> None:
+    """As when root's `gatepost topology apply` is quicker than the console that was started before it."""
+    os.chown(tmp_path, 12345, 12346)
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/gatepost.db")
+    await database.migrate()
+    found = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in tmp_path.iterdir()}
+    await database.close()
+    assert set(found) == {"gatepost.db", "gatepost.db-wal", "gatepost.db-shm"}
+    assert set(found.values()) == {(12345, 12346)}
 
 
 def test_the_address_for_people_has_no_password() -> None:

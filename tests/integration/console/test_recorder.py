@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import Table, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,6 +26,13 @@ from shared.wire import MAIL_TYPE, mail_headers
 from tests.integration.console.mail import MESSAGE, NOTE, delivered_story, envelope, event
 from tests.integration.console.postgres import Postgres
 from tests.rabbit import Rabbit
+
+
+@pytest.fixture(autouse=True)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events need not gather for long where a test waits for each, nor a database be left alone for seconds."""
+    monkeypatch.setattr("services.console.recorder._GATHER_S", 0.02)
+    monkeypatch.setattr("services.console.recorder._PAUSE_AFTER_FAILURE_S", 0.2)
 
 
 @contextlib.asynccontextmanager
@@ -272,7 +280,11 @@ async def test_after_a_lost_connection_the_recorder_goes_on(rabbit: Rabbit, data
         assert recorder.is_consuming
 
 
-async def test_one_delivery_that_the_tables_refuse_costs_no_other(rabbit: Rabbit, database: Database) -> None:
+async def test_one_delivery_that_the_tables_refuse_costs_no_other(
+    rabbit: Rabbit, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Time enough for both to be of one batch.
+    monkeypatch.setattr("services.console.recorder._GATHER_S", 0.5)
     bad = encode_events(delivered_story(new_id()))
     async with database.writing() as connection:
         # Stands for whatever a database may refuse that our own checks let through.

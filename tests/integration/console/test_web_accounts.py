@@ -152,9 +152,9 @@ async def test_who_logged_in_from_an_address_and_what_they_sent(scene: PolicySce
         second = await sent(sqlite, "anna", "x@shop.test", "203.0.113.6")
         other = await sent(sqlite, "ben@mine.test", "ben@mine.test", "203.0.113.5")
         await sent(sqlite, "", "stranger@far.test", "203.0.113.5")
-        from_there = (await program.get("/api/v1/log-ins?address=203.0.113.5")).json()
+        from_there = (await program.get("/api/v1/log-ins?address=203.0.113.5")).json()["items"]
         assert {one["id"] for one in from_there} == {first, other}
-        of_anna = (await program.get("/api/v1/log-ins?login=anna")).json()
+        of_anna = (await program.get("/api/v1/log-ins?login=anna")).json()["items"]
         assert {one["id"]: one["address"] for one in of_anna} == {first: "203.0.113.5", second: "203.0.113.6"}
         for query in ("", "?address=nothing", "?address=203.0.113.5&login=anna"):
             assert (await program.get(f"/api/v1/log-ins{query}")).status_code == 422
@@ -164,5 +164,5 @@ async def test_who_logged_in_from_an_address_and_what_they_sent(scene: PolicySce
         assert "&lt;b&gt;offers" in page.text
         assert "203.0.113.6" in (await browser.get("/accounts/show?login=anna")).text
     async with scene.site.api(Role.DOMAIN_MANAGER, ["mine.test"]) as program:
-        mine = (await program.get("/api/v1/log-ins?address=203.0.113.5")).json()
+        mine = (await program.get("/api/v1/log-ins?address=203.0.113.5")).json()["items"]
         assert [one["id"] for one in mine] == [other]

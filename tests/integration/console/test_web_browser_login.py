@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,7 +61,8 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def chromium(*, scripts: bool = True) -> Iterator[webdriver.Chrome]:
+def chromium(*, scripts: bool = True, logs: Sequence[str] = ()) -> Iterator[webdriver.Chrome]:
+    """Give a browser. logs: which of its own logs it keeps."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if binary is None or driver is None:
         pytest.skip("Debian's chromium and chromium-driver are not installed")
@@ -69,6 +70,8 @@ def chromium(*, scripts: bool = True) -> Iterator[webdriver.Chrome]:
     options.binary_location = binary
     for argument in ("--headless=new", "--no-sandbox", "--ignore-certificate-errors", "--disable-dev-shm-usage"):
         options.add_argument(argument)
+    if logs:
+        options.set_capability("goog:loggingPrefs", dict.fromkeys(logs, "ALL"))
     if not scripts:
         options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
@@ -123,7 +126,10 @@ def test_a_passkey_is_added_opens_the_console_alone_and_is_a_second_factor(url: 
         page.log_in("/me/passkeys")
         page.is_at("/me/passkeys")
         page.click("[data-passkey=create]")
-        page.is_at("/me?note=key")
+        page.is_at("/me/recovery-codes")
+        page.click("main button.main")
+        codes = page.text_of("codes").split()
+        assert len(set(codes)) == 10
         page.click("form[action='/logout'] button")
         page.is_at("/login?note=out")
         page.go("/login?next=/users")
@@ -139,6 +145,15 @@ def test_a_passkey_is_added_opens_the_console_alone_and_is_a_second_factor(url: 
             line for line in browser.find_elements(By.CSS_SELECTOR, "tbody tr") if "password and passkey" in line.text
         ]
         assert "127.0.0.1" in told.text
+        page.click("form[action='/logout'] button")
+        page.is_at("/login?note=out")
+        page.log_in("/audit")
+        page.is_at("/login/second?next=/audit")
+        page.click("details summary")
+        browser.find_element(By.NAME, "recovery").send_keys(codes[3].upper())
+        page.click("details button")
+        page.is_at("/me?note=recovery")
+        assert "9 left" in browser.find_element(By.ID, "main").text
 
 
 def test_logging_in_and_adding_a_user_needs_no_script(url: str) -> None:

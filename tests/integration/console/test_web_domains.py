@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,6 @@ import httpx
 import pytest
 from sqlalchemy import insert, select
 
-from services.console.actions import policy_stream
 from services.console.actions.domains import CHECKED
 from services.console.actions.policies import active_policy, apply_policy
 from services.console.database import Database
@@ -40,11 +40,8 @@ recipients = "any"
 
 
 @pytest.fixture
-async def site(
-    rabbit: Rabbit, sqlite: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Site]:
-    """A site on a gateway with a policy; nobody else publishes, so that it need not listen so long."""
-    monkeypatch.setattr(policy_stream, "_SILENCE_S", 0.3)
+async def site(rabbit: Rabbit, sqlite: Database, tmp_path: Path) -> AsyncIterator[Site]:
+    """A site on a gateway with a policy."""
     settings = settings_for(sqlite, tmp_path, rabbit.settings("console"))
     link = Link(settings.broker, "test")
     link.start()
@@ -208,6 +205,7 @@ async def test_a_viewer_sees_counts_and_no_people(site: Site) -> None:
         assert (await patch(program, "one.test", (["recipients"], ["x"]))).status_code == 403
 
 
+@pytest.mark.usefixtures("nobody_on_the_routes")
 async def test_a_check_runs_behind_the_page_and_is_noted(site: Site) -> None:
     async with site.browser() as browser:
         begun = await browser.post("/domains/one.test/check")
@@ -260,3 +258,50 @@ async def test_what_strangers_wrote_is_text(site: Site) -> None:
         page = (await browser.get("/domains/one.test")).text
         assert "<script>alert" not in page
         assert "&lt;script&gt;alert" in page
+
+
+async def test_a_form_s_change_goes_back_unless_it_is_confirmed(site: Site) -> None:
+    people = {"kind": "list", "listed": "anna\nnew", "aliases": "info: anna", "reason": "try", "keep": "ask"}
+    ways = {"routes": "smtp://c.test:25", "reason": "moved", "keep": "ask", "minutes": "1"}
+    async with site.browser() as browser:
+        page = await browser.get("/domains/one.test")
+        assert page.text.count('name="minutes"') == 3, "people, routes and rules, removal"
+        done = await browser.post("/domains/one.test/people", data=people | {"minutes": "5"})
+        assert done.headers["location"] == "/domains/one.test?note=waits"
+        waits = (await browser.get(done.headers["location"])).text
+        assert "waits for its confirmation" in waits
+        assert "Confirm: it stays" in waits
+        again = await browser.post("/domains/one.test/ways", data=ways)
+        assert again.status_code == 409, "nothing else is changed meanwhile"
+        assert "confirm it or take it back first" in again.text
+        version = re.findall(r'name="version" value="(\d+)"', waits)[0]
+        assert (await browser.post("/policy/take-back", data={"version": version})).status_code == 303
+        assert "new" not in await document(site)
+
+        assert (await browser.post("/domains/one.test/ways", data=ways)).headers["location"].endswith("note=waits")
+        entry = await active_policy(site.backstage.desk(on_this_host("test")))
+        assert entry is not None
+        assert entry.confirm_by == pytest.approx(entry.at + 60, abs=2)
+        await browser.post("/policy/confirm", data={"version": str(entry.version)})
+        assert "c.test" in await document(site)
+
+        removed = await browser.post("/domains/three.test/remove", data={"reason": "gone", "keep": "ask"})
+        assert removed.headers["location"] == "/domains?note=waits"
+        assert "waits for its confirmation" in (await browser.get("/domains?note=waits")).text
+        too_long = await browser.post("/domains/one.test/people", data=people | {"minutes": "61"})
+        assert too_long.status_code == 422
+
+
+async def test_who_could_not_confirm_a_change_makes_none_that_waits(site: Site) -> None:
+    body = {"changes": [{"path": ["recipients"], "value": ["anna"]}], "reason": "asked for", "confirm_within_s": 60}
+    async with site.api(Role.DOMAIN_MANAGER, ["one.test"]) as program:
+        answer = await program.patch("/api/v1/domains/one.test", json=body)
+        assert answer.status_code == 403
+        assert "you could not confirm it" in answer.json()["detail"]
+    async with site.browser(Role.DOMAIN_MANAGER, ["one.test"]) as browser:
+        assert 'name="minutes"' not in (await browser.get("/domains/one.test")).text
+    async with site.api() as program:
+        assert (await program.patch("/api/v1/domains/one.test", json=body)).status_code == 200
+    entry = await active_policy(site.backstage.desk(on_this_host("test")))
+    assert entry is not None
+    assert entry.confirm_by is not None

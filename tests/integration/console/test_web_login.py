@@ -1,9 +1,13 @@
 """Logging in to the console."""
 
 import asyncio
+import html
+import re
+import ssl
 import time
 from pathlib import Path
 
+import httpx
 import pyotp
 import pytest
 from argon2 import PasswordHasher
@@ -13,6 +17,7 @@ from services.console.database import Database
 from services.console.identity.passwords import is_right
 from services.console.identity.tables import failed_logins
 from services.console.web.who import KNOWN_COOKIE
+from tests.integration.console.elsewhere import serving
 from tests.integration.console.people import PASSWORD, VERIFIER, People, cookie_of, log_in, take_csrf
 from tests.integration.console.site import URL
 
@@ -40,6 +45,33 @@ async def test_name_and_password_open_the_console_and_lead_to_the_page_that_was_
         assert (await browser.get("/users")).status_code == 200
         # Who is in already needs no form.
         assert (await browser.get("/login?next=/audit")).headers["location"] == "/audit"
+
+
+async def test_a_page_whose_path_has_odd_letters_is_come_to_through_log_in_and_proof(people: People) -> None:
+    await people.add()
+    await people.add("ben+x@example.org")
+    app = await with_app(people)
+    async with people.site.stranger() as browser:
+        to_log_in = (await browser.get("/users/ben%2Bx%40example.org")).headers["location"]
+        form = await browser.get(to_log_in)
+        second = (await log_in(browser, next=hidden_next(form.text))).headers["location"]
+        form = await browser.get(second)
+        await take_csrf(browser, second)
+        data = {"code": app.at(people.clock.now), "next": hidden_next(form.text)}
+        arrived = (await browser.post("/login/second", data=data)).headers["location"]
+        page = await browser.get(arrived)
+        assert (page.status_code, "<h1>ben+x@example.org" in page.text) == (200, True), arrived
+        await take_csrf(browser, "/me")
+        people.clock.now += 601
+        again = (await browser.post("/users/ben%2Bx%40example.org/disable")).headers["location"]
+        data = {"password": PASSWORD, "next": hidden_next((await browser.get(again)).text)}
+        assert (await browser.post("/me/again", data=data)).headers["location"] == arrived
+
+
+def hidden_next(page: str) -> str:
+    found = re.search(r'name="next" value="([^"]*)"', page)
+    assert found
+    return html.unescape(found[1])
 
 
 async def test_the_cookie_is_bound_to_the_host_and_kept_from_scripts_and_other_sites(people: People) -> None:
@@ -155,6 +187,22 @@ async def test_brute_force_from_an_address_is_slowed_whatever_the_names(people: 
     async with people.site.stranger() as browser:
         codes = [(await log_in(browser, f"name{number}", "wrong")).status_code for number in range(22)]
     assert codes == [401] * 20 + [429] * 2
+
+
+async def test_no_header_says_where_a_log_in_comes_from(people: People, tmp_path: Path) -> None:
+    codes = []
+    async with serving(people.site.backstage, tmp_path) as elsewhere:
+        trust = ssl.create_default_context(cafile=str(elsewhere.certificate))
+        async with httpx.AsyncClient(verify=trust, base_url=elsewhere.url) as browser:
+            for number in range(22):
+                claimed = f"198.51.100.{number}"
+                browser.headers.update(
+                    {"X-Forwarded-For": claimed, "Forwarded": f"for={claimed}", "X-Real-IP": claimed}
+                )
+                # A passkey's answer costs no hash.
+                codes.append((await browser.post("/login/passkey", json={"answer": "x"})).status_code)
+    assert codes == [401] * 20 + [429] * 2
+    assert {row.address for row in await people.audit()} == {"127.0.0.1"}
 
 
 async def test_twenty_tries_at_the_same_moment_are_five(people: People) -> None:

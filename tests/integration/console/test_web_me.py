@@ -7,9 +7,14 @@ from pathlib import Path
 import pyotp
 import pytest
 
+from services.console.actions.users import invite_again
 from services.console.database import Database
-from services.console.identity.rights import Role
+from services.console.identity.rights import Role, on_this_host
+from tests.integration.console.authenticator import SoftKey
 from tests.integration.console.people import PASSWORD, People, add_key, cookie_of, log_in, take_csrf
+from tests.integration.console.site import URL
+
+NEW = "nine yellow submarines"
 
 
 @pytest.fixture
@@ -46,9 +51,33 @@ async def test_a_passkey_proves_who_somebody_is_again(people: People) -> None:
         assert (await browser.get("/me/totp")).status_code == 200
 
 
+async def test_a_key_that_lies_beside_an_open_browser_proves_nothing(people: People) -> None:
+    await people.add()
+    async with people.in_whole() as browser:
+        key = await add_key(browser, SoftKey(URL, verifies=False))
+        people.clock.now += 601
+        options = json.loads((await browser.post("/me/again/passkey/begin")).text)
+        assert options["userVerification"] == "required"
+        touched = await browser.post("/me/again/passkey", json={"answer": key.get(options), "next": "/me/totp"})
+        assert touched.status_code == 422
+        assert (await browser.get("/me/totp")).headers["location"] == "/me/again?next=/me/totp"
+    assert ("anna", "proof failed") in await people.actions()
+
+
+async def test_a_new_password_ends_the_links_to_another_one(people: People) -> None:
+    await people.add()
+    made = await invite_again(people.site.backstage.desk(on_this_host("root")), "anna")
+    path = made.link.removeprefix(URL)
+    async with people.in_whole() as browser, people.site.stranger() as thief:
+        assert (await thief.get(path)).status_code == 200
+        await browser.post("/me/password", data={"password": NEW, "again": NEW})
+        assert (await thief.get(path)).status_code == 404
+        assert (await thief.post(path, data={"password": "x" + NEW, "again": "x" + NEW})).status_code == 404
+
+
 async def test_a_new_password_ends_the_other_sessions_and_the_old_password(people: People) -> None:
     await people.add()
-    new = "nine yellow submarines"
+    new = NEW
     async with people.in_whole() as other, people.in_whole() as browser:
         differ = await browser.post("/me/password", data={"password": new, "again": "x"})
         assert differ.status_code == 409
@@ -77,7 +106,7 @@ async def test_an_authenticator_app_counts_once_a_code_of_it_has_come(people: Pe
         assert (await browser.post("/me/totp", data={"code": "123"})).status_code == 422
         assert (await people.row("anna")).totp_secret is None
         code = pyotp.TOTP(secret).at(people.clock.now)
-        assert (await browser.post("/me/totp", data={"code": code})).headers["location"] == "/me?note=app"
+        assert (await browser.post("/me/totp", data={"code": code})).status_code == 200
         assert (await people.row("anna")).totp_secret == secret
         assert secret not in (await browser.get("/me")).text
     async with people.site.stranger() as browser:

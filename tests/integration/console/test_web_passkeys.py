@@ -95,6 +95,15 @@ async def test_strangers_cannot_fill_the_table_with_challenges(people: People, s
         assert await connection.scalar(select(func.count()).select_from(sessions)) == 20
 
 
+async def test_one_customer_with_many_addresses_cannot_fill_it_either(people: People) -> None:
+    codes = []
+    for number in range(22):
+        async with people.site.stranger() as browser:
+            browser._transport.client = (f"2001:db8:1:2::{number:x}", 9)  # type: ignore[attr-defined]
+            codes.append((await browser.post("/login/passkey/begin")).status_code)
+    assert codes == [200] * 20 + [429] * 2
+
+
 async def test_rubbish_from_a_browser_is_refused_not_failed_over(people: People) -> None:
     for rubbish in ("", "null", "[]", '{"id": 1}', '{"id": "x", "rawId": "y"}', "[" * 5000, "\ud800", "x" * 39_000):
         async with people.site.stranger() as browser:

@@ -335,6 +335,44 @@ async def test_tokens_of_others_are_neither_seen_nor_removed(people: People) -> 
         assert (await ben.get("/api/v1/sessions?of_all=true")).status_code == 403
 
 
+async def test_a_program_ends_no_token_that_may_more_than_its_own(people: People) -> None:
+    await people.add("m", Role.DOMAIN_MANAGER, ["a.example", "b.example"])
+    wide = await people.site.program("m", Role.DOMAIN_MANAGER)
+    narrow = await people.site.program("m", Role.DOMAIN_MANAGER, ["a.example"])
+    viewer = await people.site.program("m", Role.VIEWER, ["a.example"])
+    async with wide, narrow, viewer:
+        ids = {(one["role"], str(one["domains"])): one["id"] for one in (await wide.get("/api/v1/tokens")).json()}
+        of_wide, of_narrow = ids["domain-manager", "None"], ids["domain-manager", "['a.example']"]
+        for program, token, expected in (
+            (viewer, of_narrow, 403),
+            (narrow, of_wide, 403),
+            (wide, of_narrow, 204),
+        ):
+            assert (await program.delete(f"/api/v1/tokens/{token}")).status_code == expected
+
+
+async def test_a_program_that_may_less_than_its_user_logs_no_browser_out(people: People) -> None:
+    await people.add("anna")
+    narrow = await people.site.program("anna", Role.VIEWER)
+    whole = await people.site.program("anna", Role.ADMINISTRATOR)
+    async with narrow, whole, people.in_whole("anna") as browser:
+        (mine,) = (await narrow.get("/api/v1/sessions")).json()
+        assert (await narrow.delete(f"/api/v1/sessions/{mine['id']}")).status_code == 403
+        assert (await browser.get("/me")).status_code == 200
+        assert (await whole.delete(f"/api/v1/sessions/{mine['id']}")).status_code == 204
+        assert (await browser.get("/me")).status_code == 303
+
+
+async def test_a_token_of_another_user_is_made_on_the_consoles_host_alone(people: People) -> None:
+    await people.add("anna")
+    await people.add("ben", Role.OPERATOR)
+    async with await people.site.program("anna", Role.ADMINISTRATOR) as program:
+        wanted = {"label": "x", "role": "viewer", "days": 1}
+        assert (await program.post("/api/v1/tokens", json=wanted | {"user": "ben"})).status_code == 403
+        assert (await program.post("/api/v1/tokens", json=wanted | {"user": "Anna"})).status_code == 201
+    assert [one.user for one in await tokens.list_tokens(host(people), "ben")] == []
+
+
 async def test_the_api_does_with_users_what_the_pages_do(people: People) -> None:
     await people.add("anna")
     program = await people.site.program("anna", Role.ADMINISTRATOR)
@@ -354,6 +392,7 @@ async def test_the_api_does_with_users_what_the_pages_do(people: People) -> None
         assert (await program.delete("/api/v1/users/ben")).status_code == 204
         assert (await program.get("/api/v1/users/ben")).status_code == 404
         assert (await program.get("/api/v1/sessions")).json() == []
+        assert (await program.get("/api/v1/sessions?user=Anna")).json() == []
         refused = await program.delete("/api/v1/users/anna")
         assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
 

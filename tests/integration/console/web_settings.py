@@ -10,13 +10,14 @@ SECRET = "0123456789abcdef0123456789abcdef"
 
 
 def settings_for(database: Database, folder: Path, broker: BrokerSettings | None = None) -> ConsoleSettings:
-    """Return settings with a database; without a broker nothing can be published."""
+    """Return settings with a database; without a broker nothing can be published. DNS knows nothing, and at once."""
     there = broker or BrokerSettings(user="console", password="none", port=1)
     return ConsoleSettings.model_validate(
         {
             "hostname": "mx.gate.example",
             "broker": there,
             "health": {"port": 0},
+            "dns": {"nameservers": []},
             "database": {"url": database.url.render_as_string(hide_password=False)},
             "web": {
                 "port": 0,

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from services.content.engines.clamd import ClamdEngine
-from services.content.engines.clamd_session import ENGINE, read_reply
+from services.content.engines.clamd_session import ENGINE, REPLY_LIMIT, Session, read_reply
 from services.content.engines.sample import Sample
 from services.content.engines.scan import Clean, Encrypted, EngineError, Exceeded, Infected, ScanResult
 from services.content.settings import ClamdSettings
@@ -264,6 +266,59 @@ async def signed(version: str) -> AsyncIterator[tuple[ClamdEngine, ScriptedClamd
     async with engine_of(judges) as (engine, clamd):
         clamd.version = version
         yield engine, clamd
+
+
+class Blind(Sample):
+    """A sample whose sending sees nothing of what clamd says meanwhile, as on a busy machine: it waits for `closed`."""
+
+    def __init__(self, data: bytes, closed: threading.Event) -> None:
+        super().__init__(data)
+        self._closed = closed
+
+    def pieces(self) -> Iterator[memoryview]:
+        first, *rest = super().pieces()
+        yield first
+        assert self._closed.wait(10)
+        yield from rest
+
+
+def closes_with(words: bytes, closed: threading.Event) -> Iterator[int]:
+    """Take one session in a thread, say some words in the middle of its stream, and close it unread; yield the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    command = connection.recv(11)
+                    if command.startswith(b"zVERSION"):
+                        connection.sendall(b"ClamAV 1.4.2\0")
+                        continue
+                    connection.recv(1000)
+                    connection.sendall(words)
+                # A close with octets unread resets the connection.
+                closed.set()
+                return
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(10)
+
+
+@pytest.mark.parametrize("words", [b"1: INSTREAM size limit exceeded. ERROR\0", b"1: INSTREAM size limit ", b""])
+async def test_the_last_words_of_a_clamd_that_closes_in_the_middle_are_heard(words: bytes) -> None:
+    closed = threading.Event()
+    with contextlib.contextmanager(closes_with)(words, closed) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=REPLY_LIMIT)
+        session = Session(reader, writer)
+        scanning = session.scan(Blind(bytes(3_000_000), closed))
+        if words.endswith(b"\0"):
+            assert await scanning == Exceeded(ENGINE, "StreamMaxLength")
+        else:
+            with pytest.raises(EngineError, match="closed the session"):
+                await scanning
+        await session.close()
 
 
 async def test_the_same_bytes_are_scanned_once_with_the_same_signatures() -> None:

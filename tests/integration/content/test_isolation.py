@@ -86,7 +86,11 @@ async def test_plain_mail_needs_no_helper() -> None:
     assert seen == Inspection(1)
 
 
-async def test_a_message_that_needs_too_much_cpu_ends_with_that_outcome_and_the_next_is_examined() -> None:
+async def test_a_message_that_needs_too_much_cpu_ends_with_that_outcome_and_the_next_is_examined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # On a busy machine a helper might not have its second of CPU time within two of the clock.
+    monkeypatch.setattr("services.content.isolation.process._WALL_FACTOR", 10)
     data = mail(("a.zip", packed.bomb(450, 2_000_000)))
     async with running(cpu_s=1, memory_mb=4000) as inspector:
         process = await helper(inspector)

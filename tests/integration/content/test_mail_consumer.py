@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.content.authenticity import Authenticator
 from services.content.brake import Brake
@@ -25,10 +26,11 @@ from shared.broker.topology import LARGE_BYTES, Exchange, Key, Queue
 from shared.dns.patience import Patience
 from shared.dns.resolver import CachingResolver
 from shared.envelope import Client, Direction, Envelope, Recipient
-from shared.event import Stage
+from shared.event import EventKind, Stage, decode_events
 from shared.ids import new_id
 from shared.policy_entry import PolicyEntry, encode_policy
 from shared.state.memory import MemoryState
+from shared.verdict import verdict_facts
 from shared.wire import (
     MAIL_TYPE,
     Judgement,
@@ -79,10 +81,12 @@ class World:
     content: Publisher
     edge: Publisher
     admin: Publisher
+    events: EventSender
     answer: Callable[[Judgement], int | None] = lambda _judgement: 250
     judgements: list[Judgement] = field(default_factory=list)
     delivered: "asyncio.Queue[Delivery]" = field(default_factory=asyncio.Queue)
     quarantined: "asyncio.Queue[Delivery]" = field(default_factory=asyncio.Queue)
+    told: "asyncio.Queue[Delivery]" = field(default_factory=asyncio.Queue)
     saying: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def send(
@@ -150,8 +154,8 @@ async def world(rabbit: Rabbit) -> AsyncIterator[World]:
     }
     engine = Engine()
     content, edge, admin = (Publisher(links[name]) for name in ("content-publish", "edge", "admin"))
-    here = World(engine, content, edge, admin)
     events = EventSender(content, Stage.CONTENT)
+    here = World(engine, content, edge, admin, events)
     policy = PolicyInForce(links["content"])
     conversation = Conversation(content, "contentkey", silence_s=0.5)
     ReplyQueue(links["content"], "content", Exchange.SAID, "contentkey", conversation.on_said)
@@ -176,6 +180,7 @@ async def world(rabbit: Rabbit) -> AsyncIterator[World]:
 
     Consumer(links["admin"], Queue.DELIVERY.value, 5, lambda delivery: take(here.delivered, delivery))
     Consumer(links["admin"], Queue.QUARANTINE.value, 5, lambda delivery: take(here.quarantined, delivery))
+    Consumer(links["admin"], Queue.EVENTS.value, 5, lambda delivery: take(here.told, delivery))
     for link in links.values():
         link.start()
     async with asyncio.timeout(15):
@@ -230,6 +235,27 @@ async def test_a_refused_message_that_edge_had_already_taken_goes_to_quarantine(
     assert note is not None
     assert (note.reason, note.check) == ("refuse", "antivirus")
     assert world.judgements[0].code == 550
+
+
+async def test_trace_quarantine_and_log_hold_the_same_record(world: World) -> None:
+    world.engine.word = Infected("ClamAV", "Eicar")
+    with capture_logs() as logs:
+        envelope = await world.send()
+        held = await within(world.quarantined)
+    await world.events.close()
+    verdict = read_envelope(held.message_type, held.headers).verdict
+    assert verdict is not None
+    decisive = verdict.reasons[0]
+    assert (decisive.rule, decisive.evidence) == ("checks.antivirus.infected", "ClamAV found Eicar.")
+    assert decisive.input
+    assert decisive.change
+    record = verdict_facts(verdict)
+    judged = [one for one in decode_events((await within(world.told)).body) if one.kind is EventKind.JUDGED]
+    assert [(one.id, one.facts["verdicts"]) for one in judged] == [(envelope.id, {"a.test": record})]
+    logged = [entry for entry in logs if entry["event"] == "verdict"]
+    assert [{name: entry[name] for name in ("id", "domain", "policy_version", *record)} for entry in logged] == [
+        {"id": envelope.id, "domain": "a.test", "policy_version": 1, **record}
+    ]
 
 
 async def test_a_dead_engine_defers_and_never_accepts(world: World, rabbit: Rabbit) -> None:

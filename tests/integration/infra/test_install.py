@@ -94,6 +94,26 @@ def test_on_one_host_the_broker_listens_on_loopback_alone(root: Path) -> None:
     assert load_settings(EdgeSettings, root / "etc/gatepost/edge.toml", {}).broker.host == "127.0.0.1"
 
 
+def test_the_console_looks_at_the_engines_of_its_own_host_alone(root: Path) -> None:
+    install(root, "--services", "all")
+    content = load_settings(ContentSettings, root / "etc/gatepost/content.toml", {})
+    doctor = load_settings(ConsoleSettings, root / "etc/gatepost/console.toml", {}).doctor
+    assert (doctor.clamd, doctor.rspamd) == (list(content.clamd.addresses), list(content.antispam.addresses))
+    other = new_root(root.parent / "other")
+    install(other, "--services", "console", "--bundle", str(bundle(root, "console.example.org", "console")))
+    doctor = load_settings(ConsoleSettings, other / "etc/gatepost/console.toml", {}).doctor
+    assert (doctor.clamd, doctor.rspamd) == ([], [])
+
+
+def test_clamds_first_signatures_are_waited_for_where_content_is(root: Path) -> None:
+    install(root, "--services", "all")
+    path = "etc/systemd/system/gatepost.target.wants/gatepost-signatures.path"
+    assert (root / path).is_symlink()
+    other = new_root(root.parent / "other")
+    install(other, "--services", "edge", "--bundle", str(bundle(root, "mx1.example.org", "edge")))
+    assert not (other / path).is_symlink()
+
+
 def test_edge_and_delivery_share_the_secret_of_srs(root: Path) -> None:
     install(root, "--services", "all")
     shared = [tomllib.loads((root / f"etc/gatepost/{name}.toml").read_text()) for name in ("edge", "delivery")]

@@ -12,7 +12,7 @@ import pytest
 from infra.local.rspamd import answers, copy_compiled
 from tests.dnsserver import DnsServer
 from tests.redis import RedisServer
-from tests.rspamd import GTUBE, Rspamd
+from tests.rspamd import COMPILED, GTUBE, Rspamd
 
 PLAIN = "The quarterly report is attached, as we said on Monday. Best regards, Alice"
 
@@ -103,14 +103,25 @@ def _teach_and_ask(engine: Rspamd, redis_server: RedisServer) -> None:
     assert "RBL_SPAMHAUS_SBL" in found["symbols"]
 
 
-def test_what_it_compiled_is_kept_for_the_next_start(rspamd: Rspamd) -> None:
-    assert list(rspamd.compiled.glob("*.hsmp"))
+@pytest.mark.usefixtures("rspamd")
+def test_what_it_compiled_is_kept_for_the_next_start(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    copy_compiled(COMPILED, kept)
+    missing = min(kept.iterdir(), key=lambda path: path.stat().st_size)
+    missing.unlink()
+    engine = Rspamd(tmp_path, compiled=kept)
+    try:
+        engine.start()
+    finally:
+        engine.close()
+    assert missing.exists()
 
 
-def test_a_link_among_what_it_compiled_is_not_followed(tmp_path: Path) -> None:
+def test_of_what_it_compiled_large_lists_are_kept_and_no_link_is_followed(tmp_path: Path) -> None:
     state, kept = tmp_path / "state", tmp_path / "kept"
     state.mkdir()
-    (state / "list.hsmp").write_text("compiled")
+    (state / "list.hsmp").write_bytes(bytes(1_000_000))
+    (state / "small.hsmp").write_bytes(bytes(50_000))
     (state / "link.hsmp").symlink_to("/etc/passwd")
     copy_compiled(state, kept)
     assert [path.name for path in kept.iterdir()] == ["list.hsmp"]

@@ -10,7 +10,7 @@ from services.console.actions.accounts import Listed
 from services.console.actions.desk import Desk
 from services.console.answers.accounts import LogIn, Made
 from services.console.identity.rights import Right
-from services.console.web.cursor import LIMIT
+from services.console.web.cursor import LIMIT, Page, decode_cursor, encode_cursor
 from services.console.web.who import at_desk
 
 router = APIRouter(tags=["accounts"])
@@ -97,11 +97,14 @@ async def remove(login: Login, desk: Desk = at_desk(Right.ACCOUNTS)) -> None:
 async def who_logged_in(
     address: Annotated[str, Query(max_length=64)] = "",
     login: Annotated[str, Query(max_length=320)] = "",
+    cursor: Annotated[str, Query(max_length=200)] = "",
     limit: Annotated[int, Query(ge=1, le=LIMIT)] = 50,
     desk: Desk = at_desk(Right.ACCOUNTS),
-) -> list[LogIn]:
-    """List who logged in from an address, or whence an account did, and what they sent."""
-    return await log_ins.log_ins(desk, address=address, login=login, limit=limit)
+) -> Page[LogIn]:
+    """List who logged in from an address, or whence an account did, and what they sent, the newest first."""
+    behind = decode_cursor(cursor) if cursor else None
+    found, following = await log_ins.log_ins(desk, address=address, login=login, behind=behind, limit=limit)
+    return Page(found, encode_cursor(*following) if following else None)
 
 
 def _password(new: Password) -> tuple[str | None, str | None]:

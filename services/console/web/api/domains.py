@@ -7,11 +7,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from services.console.actions import domain_changes, domains
 from services.console.actions.desk import Desk, NotUnderstood
+from services.console.actions.policies import CONFIRM_LEAST_S, CONFIRM_MOST_S
 from services.console.answers.domains import Change, DomainListed, DomainTold, KeyTold, RouteTold, Said
 from services.console.domain_check.check import Check
 from services.console.domain_edit import KeyPath, Value
 from services.console.domain_words import sentences
 from services.console.identity.rights import Right
+from services.console.web.api.policy import Within
 from services.console.web.who import at_desk, backstage_of
 from shared.policy.domain import DomainRules
 
@@ -38,22 +40,30 @@ class KeyChange(BaseModel):
 
 
 class Changes(BaseModel):
-    """A change of a domain. based_on: the version of the policy that it was made from. preview: only show the diff."""
+    """A change of a domain. based_on: the version of the policy that it was made from. preview: only show the diff.
+
+    confirm_within_s: every stage goes back by itself then, unless it is confirmed; null for a change that stays.
+    """
 
     model_config = ConfigDict(extra="forbid")
     changes: list[KeyChange] = Field(min_length=1, max_length=1000)
     reason: Reason
     based_on: int | None = Field(None, ge=0, le=2**31 - 1)
     preview: bool = False
+    confirm_within_s: Within = None
 
 
 class NewDomain(BaseModel):
-    """A domain that becomes ours. keys: its table, as in the policy: route, recipients and whatever else."""
+    """A domain that becomes ours. keys: its table, as in the policy: route, recipients and whatever else.
+
+    confirm_within_s: as for a change.
+    """
 
     model_config = ConfigDict(extra="forbid")
     domain: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
     keys: dict[Step, JsonValue] = Field(min_length=1, max_length=100)
     reason: Reason
+    confirm_within_s: Within = None
 
 
 @router.get("/domains")
@@ -83,9 +93,9 @@ async def list_domains(
 async def add_domain(new: NewDomain, desk: Desk = at_desk(Right.POLICY)) -> Change:
     """Make a domain one of ours."""
     keys = {key: _value(value) for key, value in new.keys.items()}
-    return domain_changes.change_of(
-        desk, await domain_changes.add_domain(desk, domains.domain_of(new.domain), keys, new.reason)
-    )
+    name = domains.domain_of(new.domain)
+    added = await domain_changes.add_domain(desk, name, keys, new.reason, confirm_within_s=new.confirm_within_s)
+    return domain_changes.change_of(desk, added)
 
 
 @router.get("/domains/{domain}")
@@ -125,19 +135,23 @@ async def change_domain(domain: Name, asked: Changes, desk: Desk = at_desk(Right
     }
     if asked.preview:
         return await domain_changes.preview_keys(desk, name, changes)
-    return domain_changes.change_of(
-        desk, await domain_changes.set_keys(desk, name, changes, asked.reason, based_on=asked.based_on)
+    changed = await domain_changes.set_keys(
+        desk, name, changes, asked.reason, based_on=asked.based_on, confirm_within_s=asked.confirm_within_s
     )
+    return domain_changes.change_of(desk, changed)
 
 
 @router.delete("/domains/{domain}")
 async def remove_domain(
     domain: Name,
     reason: Annotated[str, Query(min_length=1, max_length=500), AfterValidator(_printable)],
+    confirm_within_s: Annotated[int | None, Query(ge=CONFIRM_LEAST_S, le=CONFIRM_MOST_S)] = None,
     desk: Desk = at_desk(Right.POLICY),
 ) -> Change:
     """Let a domain be none of ours any more."""
-    return domain_changes.change_of(desk, await domain_changes.remove_domain(desk, domains.domain_of(domain), reason))
+    name = domains.domain_of(domain)
+    removed = await domain_changes.remove_domain(desk, name, reason, confirm_within_s=confirm_within_s)
+    return domain_changes.change_of(desk, removed)
 
 
 @router.post("/domains/{domain}/check")

@@ -14,14 +14,17 @@ from services.console.actions.quarantine import Filter, Held
 from services.console.actions.quarantine_bulk import LIMIT as BULK_LIMIT
 from services.console.actions.quarantine_bulk import Copy, Deed, Failed
 from services.console.actions.reading import account_of
+from services.console.actions.trials import try_held
 from services.console.answers.quarantine import Account, Gone, Item, Told
+from services.console.answers.simulate import Judged
 from services.console.identity.rights import Right
 from services.console.mail_view.view import MailView
 from services.console.release import Wish
 from services.console.web.bulk_runs import Run, find_run, start_run
 from services.console.web.cursor import LIMIT, Page, encode_cursor
-from services.console.web.mail_file import mail_file, place_of
-from services.console.web.who import at_desk
+from services.console.web.mail_file import MAIL_FILE_TYPE, mail_file, place_of
+from services.console.web.turns import turns_of
+from services.console.web.who import at_desk, backstage_of
 
 router = APIRouter(tags=["quarantine"])
 Word = Annotated[str, Query(max_length=320)]
@@ -52,6 +55,12 @@ class BulkState:
     failed: list[Failed]
     is_over: bool
     problem: str
+
+
+class Judge(BaseModel):
+    """Which copy."""
+
+    part: PartField = None
 
 
 class Release(BaseModel):
@@ -161,13 +170,24 @@ async def read(message_id: Id, part: PartName = None, desk: Desk = at_desk(Right
     return [Read(_item(copy), account_of(copy), await reading.read_mail(copy)) for copy in copies]
 
 
-@router.get("/quarantine/{message_id}/raw", response_class=Response)
+@router.get(
+    "/quarantine/{message_id}/raw",
+    response_class=Response,
+    responses={200: {"content": {MAIL_FILE_TYPE: {"schema": {"type": "string", "format": "binary"}}}}},
+)
 async def raw(message_id: Id, part: PartName = None, desk: Desk = at_desk(Right.READ_MAIL)) -> Response:
     """Take the bytes of a copy away, as they are."""
     copies = await quarantine.find(desk, message_id, part)
     if len({copy.message for copy in copies}) > 1:
         raise ActionError("several copies differ: choose one by its part")
     return await mail_file(desk, copies[0])
+
+
+@router.post("/quarantine/{message_id}/judge")
+async def judge(request: Request, message_id: Id, wanted: Judge, desk: Desk = at_desk(Right.READ_MAIL)) -> Judged:
+    """Say what content makes of a copy today; the copy stays as it is, and is delivered to nobody."""
+    with turns_of(request).taken(desk.caller.user or desk.who, backstage_of(request).clock()):
+        return await try_held(desk, message_id, wanted.part)
 
 
 @router.post("/quarantine/{message_id}/release")

@@ -2,18 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.console.actions.desk import Desk
 from services.console.actions.simulate import Simulated, simulate_message
+from services.console.actions.trials import try_message
 from services.console.identity.rights import Right
 from services.console.simulate import Asked
 from services.console.web.api.policy import TEXT_LIMIT
-from services.console.web.who import at_desk
+from services.console.web.message_body import DESCRIBED, message_of_body
+from services.console.web.turns import turns_of
+from services.console.web.who import at_desk, backstage_of
 
 router = APIRouter(tags=["policy"])
 Text = Annotated[str, Field(max_length=320)]
+Word = Annotated[str, Query(max_length=320)]
 
 
 class Message(BaseModel):
@@ -47,3 +51,33 @@ async def simulate(message: Message, desk: Desk = at_desk(Right.SEE)) -> Simulat
         size_bytes=message.size_bytes,
     )
     return await simulate_message(desk, asked, message.text)
+
+
+@router.post("/simulate/message", openapi_extra=DESCRIBED)
+async def simulate_with_message(
+    request: Request,
+    *,
+    desk: Desk = at_desk(Right.READ_MAIL),
+    client: Annotated[str, Query(min_length=1, max_length=64)],
+    recipients: Annotated[list[Word], Query(min_length=1, max_length=100)],
+    listener: Annotated[str, Query(max_length=100)] = "mx",
+    sender: Word = "",
+    helo: Annotated[str, Query(max_length=255)] = "",
+    name: Annotated[str | None, Query(max_length=255)] = None,
+    tls: bool = False,
+    login: Word | None = None,
+) -> Simulated:
+    """Say what the message in the body would meet, content's checks included; it is delivered to nobody."""
+    desk.must_see_all("what a message would meet")
+    asked = Asked(
+        client=client,
+        listener=listener,
+        sender=sender,
+        recipients=tuple(recipients),
+        helo=helo,
+        name=name,
+        tls=tls,
+        login=login or None,
+    )
+    with turns_of(request).taken(desk.caller.user or desk.who, backstage_of(request).clock()):
+        return await try_message(desk, asked, await message_of_body(request))

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.console.actions import tokens
 from services.console.actions.desk import Desk
-from services.console.actions.users import DOMAINS_LIMIT, NAME_LIMIT
+from services.console.actions.user_rules import DOMAINS_LIMIT, NAME_LIMIT
 from services.console.identity.rights import Role
 from services.console.web.who import at_desk
 
@@ -16,7 +16,7 @@ Domain = Annotated[str, Field(max_length=255)]
 
 
 class WantedToken(BaseModel):
-    """What a token is to be. user: only on the console's own host; else it is the caller's."""
+    """What a token is to be. user: another than the caller only on the console's own host."""
 
     model_config = ConfigDict(extra="forbid")
     label: str = Field(min_length=1, max_length=tokens.LABEL_LIMIT)

@@ -7,13 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.console.actions import users
 from services.console.actions.desk import Desk
+from services.console.actions.user_rules import DOMAINS_LIMIT, NAME_LIMIT
 from services.console.answers.users import Ended
 from services.console.identity.directory import User
 from services.console.identity.rights import Right, Role
 from services.console.web.who import at_desk
 
 router = APIRouter(tags=["users"])
-Name = Annotated[str, Path(max_length=users.NAME_LIMIT)]
+Name = Annotated[str, Path(max_length=NAME_LIMIT)]
 Domain = Annotated[str, Field(max_length=255)]
 
 
@@ -22,13 +23,13 @@ class Rights(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     role: Role
-    domains: list[Domain] | None = Field(None, max_length=users.DOMAINS_LIMIT)
+    domains: list[Domain] | None = Field(None, max_length=DOMAINS_LIMIT)
 
 
 class NewUser(Rights):
     """A user to be invited."""
 
-    name: str = Field(min_length=1, max_length=users.NAME_LIMIT)
+    name: str = Field(min_length=1, max_length=NAME_LIMIT)
 
 
 @router.get("/users")

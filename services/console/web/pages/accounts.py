@@ -8,7 +8,9 @@ from fastapi.responses import RedirectResponse
 
 from services.console.actions import accounts, log_ins
 from services.console.actions.desk import ActionError
+from services.console.answers.accounts import LogIn
 from services.console.identity.rights import Right
+from services.console.web.cursor import decode_cursor, encode_cursor
 from services.console.web.who import Visit, visiting
 
 router = APIRouter()
@@ -63,15 +65,28 @@ async def show(login: Wanted, visit: Visit = visiting(Right.ACCOUNTS), note: str
 
 
 @router.get("/accounts/log-ins")
-async def who(visit: Visit = visiting(Right.ACCOUNTS), address: Annotated[str, Query(max_length=64)] = "") -> Response:
+async def who(
+    visit: Visit = visiting(Right.ACCOUNTS),
+    address: Annotated[str, Query(max_length=64)] = "",
+    cursor: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
     """Show who logged in from an address, and what they sent."""
-    found, error, status = [], "", 200
+    found: list[LogIn] = []
+    following, error, status = None, "", 200
     if address.strip():
         try:
-            found = await log_ins.log_ins(visit.desk, address=address, limit=_SHOWN)
+            behind = decode_cursor(cursor) if cursor else None
+            found, following = await log_ins.log_ins(visit.desk, address=address, behind=behind, limit=_SHOWN)
         except ActionError as wrong:
             error, status = str(wrong), wrong.status
-    return visit.page("accounts/log_ins.html", status_code=status, address=address.strip(), found=found, error=error)
+    return visit.page(
+        "accounts/log_ins.html",
+        status_code=status,
+        address=address.strip(),
+        found=found,
+        next=encode_cursor(*following) if following else None,
+        error=error,
+    )
 
 
 @router.post("/accounts/senders")
@@ -137,7 +152,7 @@ def _add(visit: Visit, *, login: str = "", senders: str = "", error: str = "", s
 
 async def _one(visit: Visit, login: str, *, note: str = "", error: str = "", status_code: int = 200) -> Response:
     account = await accounts.show_account(visit.desk, login)
-    found = await log_ins.log_ins(visit.desk, login=account.login, limit=_SHOWN)
+    found, _ = await log_ins.log_ins(visit.desk, login=account.login, limit=_SHOWN)
     return visit.page(
         "accounts/show.html", status_code=status_code, account=account, found=found, note=note, error=error
     )

@@ -1,16 +1,17 @@
 """The domains: how each is, what holds for it, changing it, and checking it."""
 
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Path, Response
+from fastapi import APIRouter, Depends, Form, Path, Response
 from fastapi.responses import RedirectResponse
 
 from services.console.actions import domain_changes, domains
 from services.console.actions.desk import ActionError, NotFound, NotUnderstood
 from services.console.actions.domain_bounds import is_free
+from services.console.actions.policies import CONFIRM_MOST_S, Now, policy_now
 from services.console.domain_check.check import Check, Level
-from services.console.domain_edit import KeyPath, Value
 from services.console.domain_words import (
     FormError,
     People,
@@ -23,16 +24,17 @@ from services.console.domain_words import (
 )
 from services.console.identity.rights import Right
 from services.console.web.errands import Errand, errands_of
+from services.console.web.pages.policy import MINUTES, Keep, Minutes
 from services.console.web.who import Visit, backstage_of, visiting
 from shared.policy import PolicyError
 
 router = APIRouter()
 Name = Annotated[str, Path(max_length=255)]
-Reason = Annotated[str, Form(max_length=500)]
 Line = Annotated[str, Form(max_length=400)]
 Text = Annotated[str, Form(max_length=1_500_000)]
 _NOTES = {
     "changed": "The change is in force.",
+    "waits": "The change is in force. Look whether all is well, then confirm it.",
     "same": "Nothing was changed: the policy says so already.",
     "added": "The domain is ours now. See whether all is well with it.",
     "removed": "The domain is none of ours any more; what waits for it is still delivered.",
@@ -46,6 +48,38 @@ _KINDS = [
 _SIGNS = [("", "none"), *((sign, sign) for sign in "+-_=#.")]
 
 
+@dataclass(frozen=True, slots=True)
+class How:
+    """Why a change is made, from which version, and for how long. step: preview or apply."""
+
+    reason: Annotated[str, Form(max_length=500)] = ""
+    based_on: Annotated[int, Form(ge=0, le=2**31 - 1)] = 0
+    step: Line = "apply"
+    keep: Keep = "good"
+    minutes: Minutes = MINUTES
+
+    @property
+    def why(self) -> str:
+        """The reason. Raises NotUnderstood where there is none."""
+        if not self.reason.strip():
+            raise NotUnderstood("say in a few words why: it stands in the history of the policy")
+        if not self.reason.isprintable():
+            raise NotUnderstood("the reason has control characters")
+        return self.reason.strip()
+
+    @property
+    def confirm_within_s(self) -> int | None:
+        """After how many seconds it goes back by itself; None: it stays."""
+        return self.minutes * 60 if self.keep == "ask" else None
+
+    def note(self, done: str) -> str:
+        """Return the name of what is said afterwards. done: of what is said where it stays."""
+        return "waits" if self.keep == "ask" else done
+
+
+Asked = Annotated[How, Depends()]
+
+
 @router.get("/domains")
 async def show_all(visit: Visit = visiting(Right.SEE), note: str = "") -> Response:
     """List the domains."""
@@ -54,6 +88,7 @@ async def show_all(visit: Visit = visiting(Right.SEE), note: str = "") -> Respon
         "domains/list.html",
         domains=found,
         note=_NOTES.get(note, ""),
+        held=await _held(visit, note),
         errand=errands_of(visit.request).find(_round_of(visit)),
         free=is_free(visit.caller),
     )
@@ -77,41 +112,42 @@ async def checking(visit: Visit = visiting(Right.SEE)) -> Response:
 async def add_form(visit: Visit = visiting(Right.POLICY)) -> Response:
     """Ask which domain it is."""
     visit.desk.must_see_all("adding a domain")
-    return _add(visit, {})
+    return _add(visit, How(), {})
 
 
 @router.post("/domains/new")
 async def add(
+    how: Asked,
     visit: Visit = visiting(Right.POLICY),
     *,
     domain: Line = "",
     routes: Annotated[str, Form(max_length=20_000)] = "",
     kind: Line = "list",
     listed: Text = "",
-    reason: Reason = "",
 ) -> Response:
     """Make a domain one of ours."""
-    given = {"domain": domain, "routes": routes, "kind": kind, "listed": listed, "reason": reason}
+    given = {"domain": domain, "routes": routes, "kind": kind, "listed": listed}
     try:
         name = domains.domain_of(domain)
         people = People(kind, listed, "", "", "")
         table = changed_ways(Ways(routes, "", "", "", ""), {}) | changed_people(people, {})
         keys = {str(key): value for key, value in table.items() if value is not None}
-        await domain_changes.add_domain(visit.desk, name, keys, _why(reason))
+        await domain_changes.add_domain(visit.desk, name, keys, how.why, confirm_within_s=how.confirm_within_s)
     except (ActionError, PolicyError, FormError) as error:
-        return _add(visit, given, str(error), _status(error))
-    return _back(name, "added")
+        return _add(visit, how, given, str(error), _status(error))
+    return _back(name, how.note("added"))
 
 
 @router.get("/domains/{domain}")
 async def show(domain: Name, visit: Visit = visiting(Right.SEE), note: str = "") -> Response:
     """Show a domain."""
-    return await _one(visit, domains.domain_of(domain), note=_NOTES.get(note, ""))
+    return await _one(visit, domains.domain_of(domain), note=note)
 
 
 @router.post("/domains/{domain}/people")
 async def change_people(
     domain: Name,
+    how: Asked,
     visit: Visit = visiting(Right.DOMAINS),
     *,
     kind: Line = "",
@@ -119,25 +155,15 @@ async def change_people(
     aliases: Text = "",
     catch_all: Line = "",
     subaddress: Line = "",
-    reason: Reason = "",
-    based_on: Annotated[int, Form()] = 0,
-    step: Line = "apply",
 ) -> Response:
     """Change who lives in a domain, or show what that would change."""
-    form = People(kind, listed, aliases, catch_all, subaddress)
-    name = domains.domain_of(domain)
-    try:
-        shown = await _shown(visit, name)
-        return await _change(
-            visit, shown, changed_people(form, shown.own), reason=reason, based_on=based_on, step=step, people=form
-        )
-    except (ActionError, PolicyError, FormError) as error:
-        return await _one(visit, name, people=form, reason=reason, error=str(error), status_code=_status(error))
+    return await _change(visit, domain, how, People(kind, listed, aliases, catch_all, subaddress))
 
 
 @router.post("/domains/{domain}/ways")
 async def change_ways(
     domain: Name,
+    how: Asked,
     visit: Visit = visiting(Right.POLICY),
     *,
     routes: Annotated[str, Form(max_length=20_000)] = "",
@@ -145,31 +171,20 @@ async def change_ways(
     group: Line = "",
     same_as: Line = "",
     more: Text = "",
-    reason: Reason = "",
-    based_on: Annotated[int, Form()] = 0,
-    step: Line = "apply",
 ) -> Response:
     """Change where a domain's mail goes, and what differs for it, or show what that would change."""
-    form = Ways(routes, size_bytes, group, same_as, more)
-    name = domains.domain_of(domain)
-    try:
-        shown = await _shown(visit, name)
-        return await _change(
-            visit, shown, changed_ways(form, shown.own), reason=reason, based_on=based_on, step=step, ways=form
-        )
-    except (ActionError, PolicyError, FormError) as error:
-        return await _one(visit, name, ways=form, reason=reason, error=str(error), status_code=_status(error))
+    return await _change(visit, domain, how, Ways(routes, size_bytes, group, same_as, more))
 
 
 @router.post("/domains/{domain}/remove")
-async def remove(domain: Name, visit: Visit = visiting(Right.POLICY), reason: Reason = "") -> Response:
+async def remove(domain: Name, how: Asked, visit: Visit = visiting(Right.POLICY)) -> Response:
     """Let a domain be none of ours any more."""
     name = domains.domain_of(domain)
     try:
-        await domain_changes.remove_domain(visit.desk, name, _why(reason))
+        await domain_changes.remove_domain(visit.desk, name, how.why, confirm_within_s=how.confirm_within_s)
     except (ActionError, PolicyError) as error:
         return await _one(visit, name, error=str(error), status_code=_status(error))
-    return RedirectResponse("/domains?note=removed", 303)
+    return RedirectResponse(f"/domains?note={how.note('removed')}", 303)
 
 
 @router.post("/domains/{domain}/check")
@@ -229,35 +244,41 @@ async def _shown(visit: Visit, domain: str) -> domains.Shown:
     return await domains.show_domain(visit.desk, domain, backstage_of(visit.request).policy)
 
 
-async def _change(
-    visit: Visit,
-    shown: domains.Shown,
-    changes: dict[KeyPath, Value | None],
-    *,
-    reason: str,
-    based_on: int,
-    step: str,
-    people: People | None = None,
-    ways: Ways | None = None,
-) -> Response:
-    if not changes:
-        return _back(shown.domain, "same")
-    if step == "preview":
-        change = await domain_changes.preview_keys(visit.desk, shown.domain, changes)
-        return await _one(visit, shown.domain, people=people, ways=ways, reason=reason, diff=change.diff)
-    applied = await domain_changes.set_keys(
-        visit.desk, shown.domain, changes, _why(reason), based_on=based_on or shown.version
-    )
-    return _back(shown.domain, "changed" if applied.is_new else "same")
+async def _held(visit: Visit, note: str) -> Now | None:
+    """Return what is in force, where the page has to ask whether it stays."""
+    return await policy_now(visit.desk) if note == "waits" and is_free(visit.caller) else None
+
+
+async def _change(visit: Visit, domain: str, how: How, form: People | Ways) -> Response:
+    """Do what a domain's form says, or show what that would change."""
+    name = domains.domain_of(domain)
+    try:
+        shown = await _shown(visit, name)
+        changes = changed_people(form, shown.own) if isinstance(form, People) else changed_ways(form, shown.own)
+        if not changes:
+            return _back(name, "same")
+        if how.step == "preview":
+            change = await domain_changes.preview_keys(visit.desk, name, changes)
+            return await _one(visit, name, form=form, how=how, diff=change.diff)
+        applied = await domain_changes.set_keys(
+            visit.desk,
+            name,
+            changes,
+            how.why,
+            based_on=how.based_on or shown.version,
+            confirm_within_s=how.confirm_within_s,
+        )
+    except (ActionError, PolicyError, FormError) as error:
+        return await _one(visit, name, form=form, how=how, error=str(error), status_code=_status(error))
+    return _back(name, how.note("changed") if applied.is_new else "same")
 
 
 async def _one(
     visit: Visit,
     domain: str,
     *,
-    people: People | None = None,
-    ways: Ways | None = None,
-    reason: str = "",
+    form: People | Ways | None = None,
+    how: How | None = None,
     diff: str = "",
     note: str = "",
     error: str = "",
@@ -269,31 +290,33 @@ async def _one(
         status_code=status_code,
         shown=shown,
         sentences=list(sentences(shown.rules)),
-        people=people or people_of(shown.own),
-        ways=ways or ways_of(shown.own),
-        changes="people" if people else "ways" if ways else "",
+        people=form if isinstance(form, People) else people_of(shown.own),
+        ways=form if isinstance(form, Ways) else ways_of(shown.own),
+        changes="people" if isinstance(form, People) else "ways" if form else "",
         inherits="recipients" not in shown.own,
         kinds=_KINDS,
         signs=_SIGNS,
         free=is_free(visit.caller),
-        reason=reason,
+        held=await _held(visit, note),
+        how=how or How(),
+        most=CONFIRM_MOST_S // 60,
         diff=diff,
-        note=note,
+        note=_NOTES.get(note, ""),
         error=error,
     )
 
 
-def _add(visit: Visit, given: dict[str, str], error: str = "", status_code: int = 200) -> Response:
-    empty = {"domain": "", "routes": "", "kind": "list", "listed": "", "reason": ""}
-    return visit.page("domains/add.html", status_code=status_code, given=empty | given, kinds=_KINDS, error=error)
-
-
-def _why(reason: str) -> str:
-    if not reason.strip():
-        raise NotUnderstood("say in a few words why: it stands in the history of the policy")
-    if not reason.isprintable():
-        raise NotUnderstood("the reason has control characters")
-    return reason.strip()
+def _add(visit: Visit, how: How, given: dict[str, str], error: str = "", status_code: int = 200) -> Response:
+    empty = {"domain": "", "routes": "", "kind": "list", "listed": ""}
+    return visit.page(
+        "domains/add.html",
+        status_code=status_code,
+        given=empty | given,
+        how=how,
+        most=CONFIRM_MOST_S // 60,
+        kinds=_KINDS,
+        error=error,
+    )
 
 
 def _status(error: Exception) -> int:

@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from services.console.identity.login import Browser, Doorkeeper, Entered, find_user
 from services.console.identity.passkeys import ask_for_key, passkeys_of
+from services.console.identity.recovery_codes import codes_left
 from services.console.identity.sessions import Session, Step, ask, open_begun, take_begun, take_challenge
 from services.console.identity.throttle import Throttled
 from services.console.web.render import render
@@ -18,6 +19,7 @@ from services.console.web.who import (
     at_first_step,
     backstage_of,
     forget_cookie,
+    local_path,
     may_be_next,
     must_be_from_our_host,
     session_of,
@@ -33,6 +35,8 @@ Next = Annotated[str, Form(alias="next", max_length=2000)]
 Answer = Annotated[str, Body(max_length=40_000)]
 _WRONG = "Name or password is wrong."
 _WRONG_CODE = "The code is wrong, or was used before."
+# Whoever comes in by a recovery code has lost something: their own page says what to do about it.
+_AFTER_RECOVERY = "/me?note=recovery"
 _NOTES = {"out": "You are logged out.", "set": "Your password is set: log in with it."}
 
 
@@ -118,13 +122,30 @@ async def by_code(
     return go_on(may_be_next(next_), entered)
 
 
+@router.post("/login/second/recovery")
+async def by_recovery_code(
+    request: Request,
+    recovery: Annotated[str, Form(max_length=100)] = "",
+    next_: Next = "/",
+    session: Session = at_first_step(),
+) -> Response:
+    """Take a recovery code."""
+    try:
+        entered = await doorkeeper_of(request).by_recovery_code(session, recovery, await browser_of(request))
+    except Throttled as error:
+        return await _second(request, session, next_, error=_wait(error), status_code=429, wait_s=error.wait_s)
+    if entered is None:
+        return await _second(request, session, next_, error=_WRONG_CODE, status_code=401)
+    return go_on(_AFTER_RECOVERY, entered)
+
+
 @router.post("/login/second/passkey/begin")
 async def begin_second_passkey(
     request: Request,
     session: Session = at_first_step(),
 ) -> Response:
     """Ask for one of the user's keys."""
-    return await ask_session_for_key(request, session)
+    return await ask_session_for_key(request, session, alone=False)
 
 
 @router.post("/login/second/passkey")
@@ -164,12 +185,12 @@ async def browser_of(request: Request) -> Browser:
     return Browser(address_of(request), agent, digest, request.cookies.get(KNOWN_COOKIE, ""))
 
 
-async def ask_session_for_key(request: Request, session: Session) -> Response:
-    """Ask a session's browser for one of its user's keys."""
+async def ask_session_for_key(request: Request, session: Session, *, alone: bool) -> Response:
+    """Ask a session's browser for one of its user's keys. alone: no password is given with it."""
     backstage = backstage_of(request)
     async with backstage.database.reading() as connection:
         known = await passkeys_of(connection, session.caller.user)
-    question = ask_for_key(backstage.settings, known, alone=False)
+    question = ask_for_key(backstage.settings, known, alone=alone)
     await ask(backstage.database, session.digest, question.challenge)
     return Response(question.options, media_type="application/json")
 
@@ -201,7 +222,7 @@ def _form(
     request: Request, path: str, *, error: str = "", note: str = "", status_code: int = 200, wait_s: int = 0
 ) -> Response:
     headers = {"Retry-After": str(wait_s)} if wait_s else None
-    context = {"next": may_be_next(path), "error": error, "note": note}
+    context = {"next": local_path(path), "error": error, "note": note}
     return render(request, "login/form.html", status_code=status_code, headers=headers, **context)
 
 
@@ -212,10 +233,12 @@ async def _second(
     async with backstage.database.reading() as connection:
         keys = await passkeys_of(connection, session.caller.user)
         user = await find_user(connection, session.caller.user)
+        codes = await codes_left(connection, session.caller.user)
     headers = {"Retry-After": str(wait_s)} if wait_s else None
     context = {
-        "next": may_be_next(path),
+        "next": local_path(path),
         "error": error,
+        "has_codes": bool(codes),
         "has_keys": bool(keys),
         "has_app": user is not None and user.totp_secret is not None,
         "csrf": session.csrf,

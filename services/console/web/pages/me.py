@@ -10,6 +10,7 @@ from services.console.actions.own import change_password, end_browser, list_sess
 from services.console.actions.tokens import list_tokens
 from services.console.identity.directory import read_user
 from services.console.identity.passkeys import passkeys_of
+from services.console.identity.recovery_codes import FEW
 from services.console.identity.sessions import take_challenge
 from services.console.identity.throttle import Throttled
 from services.console.web.pages.login import (
@@ -20,7 +21,7 @@ from services.console.web.pages.login import (
     go_on,
     passkey_answer,
 )
-from services.console.web.who import Visit, may_be_next, visiting
+from services.console.web.who import Visit, local_path, may_be_next, visiting
 
 router = APIRouter()
 Password = Annotated[str, Form(max_length=8192)]
@@ -31,6 +32,7 @@ _NOTES = {
     "app-removed": "The authenticator app is asked for no more.",
     "key": "The passkey is added.",
     "key-removed": "The passkey is removed.",
+    "recovery": "That recovery code is used up. Set up a new app or passkey, and remove what is lost.",
     "session": "That browser is logged out.",
     "token-removed": "The token is removed.",
 }
@@ -49,6 +51,7 @@ async def show(visit: Visit = visiting(), note: str = "") -> Response:
         "me/show.html",
         user=shown,
         keys=keys,
+        few=FEW,
         sessions=await list_sessions(visit.desk, user),
         tokens=await list_tokens(visit.desk, user),
         note=_NOTES.get(note, ""),
@@ -83,7 +86,7 @@ async def again(
 @router.post("/me/again/passkey/begin")
 async def begin_again_passkey(visit: Visit = visiting()) -> Response:
     """Ask for one of the user's keys."""
-    return await ask_session_for_key(visit.request, visit.session)
+    return await ask_session_for_key(visit.request, visit.session, alone=True)
 
 
 @router.post("/me/again/passkey")
@@ -132,9 +135,7 @@ async def end_one(session: Annotated[str, Path(max_length=64)], visit: Visit = v
 async def _again(visit: Visit, path: str, *, error: str = "", status_code: int = 200, wait_s: int = 0) -> Response:
     async with visit.desk.database.reading() as connection:
         keys = await passkeys_of(connection, visit.caller.user)
-    page = visit.page(
-        "me/again.html", status_code=status_code, next=may_be_next(path), error=error, has_keys=bool(keys)
-    )
+    page = visit.page("me/again.html", status_code=status_code, next=local_path(path), error=error, has_keys=bool(keys))
     if wait_s:
         page.headers["Retry-After"] = str(wait_s)
     return page

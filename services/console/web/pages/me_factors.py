@@ -1,4 +1,4 @@
-"""One's own second factors: an authenticator app, passkeys."""
+"""One's own second factors: an authenticator app, passkeys, and the codes for when they are lost."""
 
 from typing import Annotated
 
@@ -13,9 +13,11 @@ from services.console.actions.own import (
     confirm_app,
     drop_key,
     finish_key,
+    make_recovery_codes,
     remove_app,
 )
 from services.console.identity.passkeys import LABEL_LIMIT
+from services.console.identity.recovery_codes import codes_left
 from services.console.identity.totp import app_address, qr_code
 from services.console.web.pages.login import Answer
 from services.console.web.who import Visit, visiting
@@ -38,7 +40,7 @@ async def confirm(visit: Visit = visiting(), code: Annotated[str, Form(max_lengt
         await confirm_app(visit.desk, visit.session, code, visit.now)
     except ActionError as error:
         return await _app(visit, error=str(error), status_code=error.status)
-    return RedirectResponse("/me?note=app", 303)
+    return RedirectResponse("/me?note=app", 303) if await _left(visit) else await _new_codes(visit)
 
 
 @router.post("/me/totp/remove")
@@ -73,7 +75,7 @@ async def finish(
         await finish_key(visit.desk, visit.session, label, answer, visit.now)
     except ActionError as error:
         return JSONResponse({"error": str(error)}, error.status)
-    return JSONResponse({"next": "/me?note=key"})
+    return JSONResponse({"next": "/me?note=key" if await _left(visit) else "/me/recovery-codes"})
 
 
 @router.post("/me/passkeys/{key}/remove")
@@ -82,6 +84,30 @@ async def remove_one(key: Annotated[str, Path(max_length=1400)], visit: Visit = 
     visit.must_be_fresh("/me")
     await drop_key(visit.desk, key)
     return RedirectResponse("/me?note=key-removed", 303)
+
+
+@router.get("/me/recovery-codes")
+async def codes_form(visit: Visit = visiting()) -> Response:
+    """Say what the codes are for, and offer new ones."""
+    visit.must_be_fresh()
+    return visit.page("me/recovery_codes.html", codes=None, left=await _left(visit))
+
+
+@router.post("/me/recovery-codes")
+async def make_codes(visit: Visit = visiting()) -> Response:
+    """Make new ones, and show them once."""
+    visit.must_be_fresh()
+    return await _new_codes(visit)
+
+
+async def _left(visit: Visit) -> int:
+    async with visit.desk.database.reading() as connection:
+        return await codes_left(connection, visit.caller.user)
+
+
+async def _new_codes(visit: Visit) -> Response:
+    codes = await make_recovery_codes(visit.desk)
+    return visit.page("me/recovery_codes.html", codes=codes, left=len(codes))
 
 
 async def _app(visit: Visit, *, error: str = "", status_code: int = 200) -> Response:

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Response
+from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from services.console.actions import quarantine, reading
@@ -13,6 +13,7 @@ from services.console.actions.desk import ActionError, NotUnderstood
 from services.console.actions.learning import Class, learn
 from services.console.actions.quarantine import Filter, Held
 from services.console.actions.quarantine_bulk import LIMIT, Copy, Deed
+from services.console.actions.trials import try_held
 from services.console.digest.redeem import asked_for
 from services.console.identity.rights import Right
 from services.console.release import NO_RULE, Wish
@@ -21,6 +22,7 @@ from services.console.web.bulk_runs import find_run, start_run
 from services.console.web.cursor import encode_cursor
 from services.console.web.mail_file import mail_file, place_of
 from services.console.web.moments import read_moment
+from services.console.web.turns import turns_of
 from services.console.web.who import Visit, visiting
 from shared.policy import PolicyError
 
@@ -135,6 +137,18 @@ async def raw(message_id: Id, part: Part, visit: Visit = visiting(Right.READ_MAI
     """Give the message as a file."""
     [copy] = await quarantine.find(visit.desk, message_id, part)
     return await mail_file(visit.desk, copy)
+
+
+@router.post("/quarantine/{message_id}/{part}/judge")
+async def judge(request: Request, message_id: Id, part: Part, visit: Visit = visiting(Right.READ_MAIL)) -> Response:
+    """Show what content makes of a copy today; the copy stays as it is."""
+    try:
+        with turns_of(request).taken(visit.caller.user or visit.caller.name, visit.now):
+            judged = await try_held(visit.desk, message_id, part)
+    except ActionError as error:
+        return await _failed(visit, message_id, part, error)
+    [copy] = await quarantine.find(visit.desk, message_id, part)
+    return visit.page("quarantine/judged.html", copy=copy, path=_path(copy), judged=judged)
 
 
 @router.post("/quarantine/{message_id}/{part}/release")

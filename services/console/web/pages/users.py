@@ -1,4 +1,8 @@
-"""The users: who may log in, with which rights."""
+"""The users: who may log in, with which rights.
+
+What changes them, or ends what they use, wants a proof of who asks that is not older than ten minutes: a browser that
+was left open must not make an administrator.
+"""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -10,11 +14,12 @@ from services.console.actions import users
 from services.console.actions.desk import ActionError
 from services.console.actions.own import end_browser, list_sessions
 from services.console.actions.tokens import list_tokens, remove_token
+from services.console.actions.user_rules import NAME_LIMIT
 from services.console.identity.rights import Right, Role
 from services.console.web.who import Visit, visiting
 
 router = APIRouter()
-Name = Annotated[str, Path(max_length=users.NAME_LIMIT)]
+Name = Annotated[str, Path(max_length=NAME_LIMIT)]
 Domains = Annotated[str, Form(max_length=40_000)]
 _ROLES = [(role.value, role.value) for role in Role]
 _NOTES = {
@@ -38,6 +43,7 @@ async def show_all(visit: Visit = visiting(Right.USERS), note: str = "") -> Resp
 @router.get("/users/new")
 async def add_form(visit: Visit = visiting(Right.USERS)) -> Response:
     """Ask who it is."""
+    visit.must_be_fresh()
     return _add(visit)
 
 
@@ -49,6 +55,7 @@ async def add(
     domains: Domains = "",
 ) -> Response:
     """Add a user, and show the link once."""
+    visit.must_be_fresh()
     try:
         made = await users.add_user(visit.desk, name, role, domains.split())
     except ActionError as error:
@@ -70,6 +77,7 @@ async def change(
     domains: Domains = "",
 ) -> Response:
     """Give a user another role, other domains."""
+    visit.must_be_fresh(f"/users/{name}")
     try:
         await users.change_user(visit.desk, name, role, domains.split())
     except ActionError as error:
@@ -80,6 +88,7 @@ async def change(
 @router.post("/users/{name}/disable")
 async def disable(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
     """Shut a user out."""
+    visit.must_be_fresh(f"/users/{name}")
     await users.disable_user(visit.desk, name)
     return _back(name, "disabled")
 
@@ -87,6 +96,7 @@ async def disable(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
 @router.post("/users/{name}/enable")
 async def enable(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
     """Let a user in again."""
+    visit.must_be_fresh(f"/users/{name}")
     await users.disable_user(visit.desk, name, disabled=False)
     return _back(name, "enabled")
 
@@ -94,6 +104,7 @@ async def enable(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
 @router.post("/users/{name}/remove")
 async def remove(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
     """Remove a user."""
+    visit.must_be_fresh(f"/users/{name}")
     await users.remove_user(visit.desk, name)
     return RedirectResponse("/users?note=removed", 303)
 
@@ -101,12 +112,14 @@ async def remove(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
 @router.post("/users/{name}/invite")
 async def invite(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
     """Make a new link, and show it once."""
+    visit.must_be_fresh(f"/users/{name}")
     return visit.page("users/invited.html", made=await users.invite_again(visit.desk, name), is_new=False)
 
 
 @router.post("/users/{name}/second-factor/reset")
 async def reset(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
     """Take the second factor away."""
+    visit.must_be_fresh(f"/users/{name}")
     await users.reset_second_factor(visit.desk, name)
     return _back(name, "factor")
 
@@ -114,6 +127,7 @@ async def reset(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
 @router.post("/users/{name}/sessions/end")
 async def end_all(name: Name, visit: Visit = visiting(Right.USERS)) -> Response:
     """Log a user out everywhere."""
+    visit.must_be_fresh(f"/users/{name}")
     await users.end_sessions(visit.desk, name)
     return _back(name, "ended")
 
@@ -123,6 +137,7 @@ async def end_one(
     name: Name, session: Annotated[str, Path(max_length=64)], visit: Visit = visiting(Right.USERS)
 ) -> Response:
     """Log one browser of a user out."""
+    visit.must_be_fresh(f"/users/{name}")
     await end_browser(visit.desk, session)
     return _back(name, "session")
 
@@ -132,6 +147,7 @@ async def remove_one_token(
     name: Name, token: Annotated[str, Path(max_length=40)], visit: Visit = visiting(Right.USERS)
 ) -> Response:
     """Remove a token of a user."""
+    visit.must_be_fresh(f"/users/{name}")
     await remove_token(visit.desk, token)
     return _back(name, "token")
 

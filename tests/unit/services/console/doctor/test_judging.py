@@ -64,6 +64,9 @@ def test_services_that_run_different_policies_are_wrong() -> None:
     assert agreement.judge_policies((one("edge", 3), one("content", 3), one("recorder", None))) == []
     (found,) = agreement.judge_policies((one("edge", 3), one("content", 4)))
     assert (found.level, "edge 3, content 4" in found.text) == (Level.WRONG, True)
+    refusing = Readiness("content", "u", ready=True, said="", policy_version=3, policy_refused=4)
+    (found,) = agreement.judge_policies((one("edge", 4), refusing))
+    assert (found.level, found.text) == (Level.WRONG, "content could not use version 4, and goes on with 3")
 
 
 def test_warnings_and_what_was_not_looked_at_are_no_faults() -> None:

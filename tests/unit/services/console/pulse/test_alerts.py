@@ -45,6 +45,8 @@ CASES: list[tuple[str, Status, Severity, str]] = [
     ("disk near its alarm", well(broker=Broker("4", (node(disk_free_bytes=2000),))), Severity.WARNING, "fills"),
     ("unconfirmed", well(policy=PolicyNow(5, "anna", NOW - 60, NOW + 240)), Severity.WARNING, "goes back by itself"),
     ("versions differ", well(services=(Readiness("edge", "u", ready=True, said="", policy_version=4), Readiness("content", "u", ready=True, said="", policy_version=3))), Severity.WARNING, "edge 4, content 3"),
+    ("policy refused", well(services=(Readiness("edge", "u", ready=True, said="", policy_version=4), Readiness("content", "u", ready=True, said="", policy_version=3, policy_refused=4))), Severity.WARNING, "content could not use version 4 of the policy and goes on with 3"),
+    ("first policy refused", well(services=(Readiness("content", "u", ready=True, said="", policy_refused=1),)), Severity.WARNING, "goes on with none"),
     ("poison", well(poison=1), Severity.WARNING, "1 message is in quarantine because a stage died of it"),
     ("engine away", around(engines=(Engine("Rspamd", "b:1", well=False, said="b:1: refused", mend="start Rspamd"),)), Severity.CRITICAL, "Rspamd does not answer"),
     ("old signatures", around(engines=(Engine("clamd", "a", well=True, said="", signatures_at=NOW - 4 * DAY),)), Severity.WARNING, "are 4 days old"),

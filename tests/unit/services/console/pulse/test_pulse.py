@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.console.pulse.asking import live
+from services.console.pulse.asking import live, refused
 from services.console.pulse.broker import read_depth, read_node
 from services.console.pulse.clocks import Stamp, skews
 from services.console.pulse.facts import Growth
@@ -32,6 +32,17 @@ def test_figures_are_summed_and_what_is_not_ours_is_left_out() -> None:
     assert {one.name for one in measures.all} == {"gatepost_edge_open_sessions", "gatepost_edge_sessions_total"}
     assert live({"edge": measures}).sessions == 7
     assert live({}).sessions is None
+
+
+@pytest.mark.parametrize(
+    ("version", "refused_version", "told"), [(3, 4, 4), (4, 4, 0), (5, 4, 0), (None, 1, 1), (3, 0, 0)]
+)
+def test_a_refused_policy_counts_until_a_newer_one_is_in_force(
+    version: int | None, refused_version: int, told: int
+) -> None:
+    measures = read_measures(f"gatepost_policy_refused_version {refused_version}.0\n")
+    assert refused(measures, version) == told
+    assert refused(read_measures(""), version) == 0
 
 
 def test_of_endless_metrics_only_so_many_lines_are_read() -> None:

@@ -42,6 +42,14 @@ def test_symbols_come_by_their_weight() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "score"), [(-0.899999, -0.9), (14.999999999999998, 15.0), (7.254, 7.25), (-0.0001, 0.0), (15, 15.0)]
+)
+def test_a_score_is_what_was_meant_and_not_what_adding_up_made_of_it(told: float, score: float) -> None:
+    report = read_reply(reply(score=told, symbols={"A": {"score": told}}))
+    assert (report.score, report.symbols[0].score) == (score, score)
+
+
+@pytest.mark.parametrize(
     ("changed", "forced"),
     [
         ({"action": "no action"}, None),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -176,3 +177,9 @@ def test_nothing_that_a_client_says_makes_a_second_line(sender: str, helo: str, 
     for name, value in request_headers(request(sender, (sender, helo), client), helo):
         assert re.fullmatch(r"[A-Za-z-]+", name)
         assert re.fullmatch(r"[ -~]+", value)
+
+
+def test_what_somebody_only_tries_bears_the_name_by_which_rspamd_learns_nothing_and_is_not_logged() -> None:
+    of_mail, of_trial = request_headers(request(), "gate"), request_headers(replace(request(), trial=True), "gate")
+    assert [field for field in of_trial if field not in of_mail] == [("User-Agent", "rspamc"), ("Flags", "no_log")]
+    assert [field for field in of_mail if field not in of_trial] == []
