@@ -21,7 +21,10 @@ _EXPORT_ROWS = 1000
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """What is looked for; empty or None: anything. who, target: a part of it. action, address: its beginning."""
+    """What is looked for; empty or None: anything. who, target: a part of it. action, address: its beginning.
+
+    exactly: action is all of its name.
+    """
 
     who: str = ""
     action: str = ""
@@ -29,6 +32,7 @@ class AuditFilter:
     address: str = ""
     since: float | None = None
     until: float | None = None
+    exactly: bool = False
 
 
 async def read_audit(
@@ -69,7 +73,9 @@ def _conditions(wanted: AuditFilter) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = []
     if wanted.who:
         found.append(audit.c.who.icontains(wanted.who, autoescape=True))
-    if wanted.action:
+    if wanted.action and wanted.exactly:
+        found.append(audit.c.action == wanted.action)
+    elif wanted.action:
         found.append(audit.c.action.startswith(wanted.action, autoescape=True))
     if wanted.target:
         found.append(audit.c.target.icontains(wanted.target, autoescape=True))

@@ -85,7 +85,10 @@ class Desk(Page):
 
     def fill(self, inside: str = "main", **fields: str) -> None:
         for name, text in fields.items():
-            field = self.one(f"{inside} [name={name}]")
+            selector = f"{inside} [name={name}]"
+            # It may stand on a page that is still to come.
+            wait_until(lambda selector=selector: bool(self.all(selector)), _WAIT_S)  # type: ignore[misc]
+            field = self.one(selector)
             field.clear()
             field.send_keys(text)
 
@@ -124,6 +127,10 @@ class Desk(Page):
         self.go(f"/login?next={path}")
         self.fill(name=name, password=PASSWORD)
         self.press("Log in")
+
+    def log_out(self) -> None:
+        self.press("Log out", "header")
+        self.is_at("/login?note=out")
 
     def set_password(self, link: str) -> None:
         """Follow a link that sets a password."""

@@ -6,11 +6,12 @@ parameter fails until `examples` say what stands for it.
 
 import re
 
+import pyotp
 import pytest
 from fastapi.routing import APIRoute
 
 from services.console.web import pages
-from tests.e2e.console.desk import Desk, add_user, another
+from tests.e2e.console.desk import Desk, add_user, another, logged_in
 from tests.e2e.console.scene import WAITING, hold, hold_infected, swaks
 from tests.e2e.gateway import Gateway
 
@@ -130,3 +131,18 @@ def test_no_page_of_a_stranger_has_a_serious_barrier(desk: Desk, examples: dict[
             assert (path, stranger.barriers()) == (path, [])
         stranger.browser.get(link)
         assert stranger.barriers() == []
+
+
+def test_the_second_step_of_a_log_in_has_no_serious_barrier(desk: Desk) -> None:
+    with another(desk) as theirs:
+        zoe = logged_in(theirs.browser, desk, "zoe", "viewer")
+        zoe.go("/me/totp")
+        zoe.fill(code=pyotp.TOTP("".join(zoe.text_of("key").split())).now())
+        zoe.press("Use this app")
+        zoe.sees("recovery codes")
+        zoe.log_out()
+        zoe.log_in_as("zoe")
+        zoe.is_at("/login/second")
+        for look, (scheme, width, height) in _LOOKS.items():
+            zoe.looks(scheme, width, height)
+            assert (look, zoe.barriers()) == (look, [])

@@ -17,6 +17,10 @@ pytestmark = pytest.mark.slow
 def test_pictures_of_the_console_are_small(gateway: Gateway, desk: Desk, tmp_path: Path) -> None:
     name = swaks(gateway, "Quarterly figures")
     swaks(gateway, "Minutes of the meeting", f"somebody@{WAITING}")
+    for subject in ("Order 1077", "Holidays", "Your invoice"):
+        swaks(gateway, subject)
+    # Refused at once.
+    gateway.send(b"Subject: To whom it may concern\r\n\r\nHello.\r\n", recipient="anybody@elsewhere.test")
     hold_infected(gateway)
     held = hold(gateway, "Figures, packed")
     desk.finds(f"/messages/{name}", "Delivered")

@@ -39,8 +39,12 @@ _CONFORMANCE = [
 ]
 # What content alone can tell; no content process runs beside these tests.
 OF_CONTENT = {"POST /api/v1/simulate/message": "content", "POST /api/v1/quarantine/{message_id}/judge": "content"}
-# Without the broker's management API nobody can tell whether the mail goes on.
-ABSENT = {"GET /api/v1/drain": "management", "GET /api/v1/drain/{host}": "management"}
+# Without the broker's management API nobody can tell whether the mail goes on; content is asked over the broker.
+ABSENT = {
+    "GET /api/v1/drain": "management",
+    "GET /api/v1/drain/{host}": "management",
+    "POST /api/v1/quarantine/{message_id}/judge": "broker",
+}
 Wrong = dict[str, str]
 
 

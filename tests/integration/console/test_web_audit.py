@@ -46,6 +46,7 @@ async def test_the_page_finds_by_who_what_to_what_from_where_and_when(people: Pe
             ({"who": "%"}, {"100%_sure"}),
             ({"who": "_"}, {"100%_sure"}),
             ({"action": "domain add"}, {"dora (backup)"}),
+            ({"action": "domain"}, set()),
             ({"target": "example"}, {"dora (backup)"}),
             ({"address": "203.0.113."}, {"carla"}),
             ({"since": "2023-11-14 22:13:21", "until": "2023-11-14 22:13:22"}, {"dora (backup)"}),

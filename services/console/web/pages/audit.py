@@ -44,6 +44,7 @@ class Wanted:
             self.address.strip(),
             read_moment(self.since),
             read_moment(self.until),
+            exactly=True,
         )
 
     @property

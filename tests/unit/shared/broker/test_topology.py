@@ -144,17 +144,19 @@ WRITES = {
     "edge": {"to.content", "to.said", "to.verify", "to.events"},
     "content": {
         *("to.content", "to.content-retry", "to.delivery", "to.quarantine", "to.verdict", "to.heartbeat", "to.events"),
+        "to.tried",
     },
     "delivery": {"to.delivery", "to.delivery-retry", "to.quarantine", "to.verified", "to.events"},
     "console": {
         *("to.policy", "to.accounts", "to.orders", "to.keys", "to.delivery", "to.content", "to.events", "to.verify"),
+        "to.trial",
     },
 }
 READS = {
     "edge": {"to.verdict", "to.heartbeat", "to.verified", "policy", "accounts"},
-    "content": {"to.said", "content", "content.large", "content.suspect", "policy"},
+    "content": {"to.said", "content", "content.large", "content.suspect", "policy", "trial"},
     "delivery": {"delivery", "delivery.again", "verify", "policy", "orders", "keys"},
-    "console": {"events", "quarantine", "policy", "orders", "to.verified"},
+    "console": {"events", "quarantine", "policy", "orders", "to.verified", "to.tried"},
 }
 STRANGERS = [
     *("", "amq.default", "amq.direct", "amq.gen-x", "gatepost", "gatepost.", "other", "xgatepost.to.content"),
