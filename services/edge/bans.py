@@ -79,8 +79,11 @@ class Bans:
 
     async def _ban(self, subject: str, why: str, policy: Policy) -> None:
         now = self._clock()
-        # Sessions that were open when a ban began go on failing: that is no further offence.
-        if (await self._state.get([ban_key(subject)]))[0] is not None:
+        # Sessions that were open when a ban began go on failing: that is no further offence. The ban stands, as a first
+        # one, before it is known how many there were: points that add up meanwhile find it.
+        first_s = policy.bans.ban_s(0)
+        first = encode_ban(Ban(until=now + first_s, why=why, at=now, count=1))
+        if await self._state.put_first(ban_key(subject), first, first_s) is not None:
             return
         count = await self._state.add(earlier_key(subject), 1, policy.bans.memory_s)
         length_s = policy.bans.ban_s(count - 1)
