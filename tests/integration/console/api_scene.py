@@ -13,7 +13,7 @@ import requests
 from pydantic import SecretStr
 from sqlalchemy import delete, insert
 
-from services.console.actions.policies import apply_policy
+from services.console.actions.policies import apply_policy, confirm, policy_now
 from services.console.database import Database
 from services.console.identity.rights import Role
 from services.console.identity.secret import digest_of
@@ -77,6 +77,9 @@ class Scene:
             await connection.execute(insert(tokens), [row | {"made_at": now, "ends_at": now + 3600}])
         if self.policy is not None:
             await Site(self.policy.backstage).user("ben", Role.VIEWER, [DOMAIN])
+            now_in_force = await policy_now(self.policy.host)
+            if now_in_force is not None and now_in_force.waits:
+                await confirm(self.policy.host, now_in_force.entry.version)
             await apply_policy(self.policy.host, random.Random(held[0]).choice([FIRST, SECOND]), "tests")
         self.known = {
             "message_id": [held[0], id_at(DAY)], "id": [held[0]], "part": [held[1]], "domain": [DOMAIN],

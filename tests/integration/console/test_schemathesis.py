@@ -1,6 +1,6 @@
 """Whatever is asked of the API, its answer is one that its own description has, and it never fails.
 
-Of the default tier are a few requests to each operation; more than fifty by each of the roles are slow. All parts that an
+Of the default tier are a few requests to each operation; more by each of the roles are slow. All parts that an
 operation needs are there, so that none may answer that one is away; which may without them is listed.
 """
 
@@ -30,7 +30,8 @@ from tests.integration.console.web_settings import settings_for
 from tests.rabbit import Rabbit
 
 _SEED = 6
-_MANY = 50
+_MANY = {Role.ADMINISTRATOR: 50}
+_SOME = 10
 _CONFORMANCE = [
     checks.status_code_conformance,
     checks.content_type_conformance,
@@ -116,9 +117,9 @@ def ask_much(made: Scene, role: Role, labels: list[str], examples: int, *, anew:
     """Ask operations by somebody of a role, and tell what was wrong. anew: put back first what each took away."""
     wrong: dict[str, Wrong] = defaultdict(dict)
     for label in labels:
+        if anew and changes_much(label):
+            made.renew()
         for mode in GenerationMode:
-            if anew and changes_much(label):
-                made.renew()
 
             def ask(case: Any, chance: random.Random, mode: GenerationMode = mode, label: str = label) -> None:
                 wanted = made.with_known(case, chance) if mode is GenerationMode.POSITIVE else case
@@ -153,7 +154,7 @@ def test_a_few_requests_to_each_operation_are_answered_as_described(whole: Scene
 @pytest.mark.parametrize("role", Role, ids=str)
 def test_whatever_is_asked_by_whomever_the_answer_is_as_described(whole: Scene, role: Role, subject: str) -> None:
     whole.renew()
-    wrong = ask_much(whole, role, by_subject()[subject], _MANY, anew=True)
+    wrong = ask_much(whole, role, by_subject()[subject], _MANY.get(role, _SOME), anew=True)
     assert not wrong, wrong
 
 
