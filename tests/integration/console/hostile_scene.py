@@ -217,7 +217,8 @@ def _rows(now: float, last: float, digest: Callable[[str], str]) -> dict[Table, 
             for text in STORED for name in [new_id()]
         ],
         policy_history: [
-            {"version": version, "author": text, "reason": text, "at": now, "text": policy_text(), "confirm_by": None}
+            {"version": version, "author": text, "reason": text, "at": now, "confirm_by": None,
+             "text": f"{policy_text()}# w{version}w is another\n"}
             for version, text in enumerate(STORED, 1)
         ],
     }  # fmt: skip
