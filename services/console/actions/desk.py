@@ -111,9 +111,14 @@ class Desk:
         }
         await connection.execute(insert(audit), [row])
 
-    async def tell(self, connection: AsyncConnection, message_id: str, kind: EventKind, facts: Facts) -> None:
-        """Write our own event where the recorder would: in the same transaction, so that no trace misses it."""
-        event = Event(new_id(), message_id, time.time(), Stage.CONSOLE, "", kind, facts)
+    async def tell(
+        self, connection: AsyncConnection, message_id: str, kind: EventKind, facts: Facts, *, at: float | None = None
+    ) -> None:
+        """Write our own event where the recorder would: in the same transaction, so that no trace misses it.
+
+        at: Unix seconds, where others may go on with the message before it is written; else now.
+        """
+        event = Event(new_id(), message_id, time.time() if at is None else at, Stage.CONSOLE, "", kind, facts)
         summaries: dict[str, Summary] = {}
         rows = event_rows(encode_events([event]), summaries)
         await Store(is_sqlite=self.database.is_sqlite).write_events(connection, rows, summaries)

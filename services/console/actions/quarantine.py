@@ -189,6 +189,8 @@ async def release(desk: Desk, message_id: str, wish: Wish, why: str = "", *, onl
         except StillHeld as error:
             raise ActionError(str(error)) from None
         for copy, envelope, one in zip(copies, envelopes, released, strict=True):
+            # Delivery may have delivered it before this is written, and what came later is where a message has got to.
+            at = time.time()
             await _send(desk, one, again=wish.again)
             rest = _staying(envelope, only)
             if rest is None:
@@ -197,7 +199,7 @@ async def release(desk: Desk, message_id: str, wish: Wish, why: str = "", *, onl
                 await _keep_for(connection, copy, rest)
             recipients = [recipient.address for recipient in one.envelope.recipients]
             facts: Facts = {"by": desk.who, "recipients": [*recipients], "rules": [*one.rules], "again": wish.again}
-            await desk.tell(connection, copy.id, EventKind.RELEASED, facts)
+            await desk.tell(connection, copy.id, EventKind.RELEASED, facts, at=at)
             await desk.note(
                 connection, "quarantine release", copy.id, part=copy.part, recipients=recipients, rules=one.rules,
                 again=wish.again, reason=why,

@@ -2,17 +2,21 @@
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
+from services.console.actions import quarantine
 from services.console.actions.desk import Desk
 from services.console.actions.policies import apply_policy, policy_version
 from services.console.database import Database
 from services.console.identity.rights import Role, on_this_host
+from services.console.tables import events
 from services.console.web.backstage import Backstage
 from services.console.web.errands import Errands
 from services.console.web.who import CSRF_HEADER
@@ -194,6 +198,25 @@ async def test_a_mail_is_released_with_a_reason(busy: Site, sqlite: Database, ra
     assert read_envelope(kind, headers).id == copy[0]
     [row] = await noted(sqlite, "quarantine release")
     assert json.loads(str(row["details"]))["reason"] == "wanted"
+
+
+async def test_a_release_is_of_the_time_before_delivery_can_have_the_mail(
+    busy: Site, sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else a mail that is delivered at once would stand in the lists as released for ever.
+    gone: list[float] = []
+
+    async def send_noting(*arguments: object, **wishes: object) -> None:
+        gone.append(time.time())
+
+    monkeypatch.setattr(quarantine, "_send", send_noting)
+    copy = await hold(sqlite, *OURS)
+    async with busy.browser(Role.OPERATOR) as browser:
+        await browser.post(f"{path_of(copy)}/release", data=csrf(browser) | {"reason": "wanted"})
+    async with sqlite.reading() as connection:
+        told = await connection.scalar(select(events.c.at).where(events.c.id == copy[0], events.c.kind == "released"))
+    assert told is not None
+    assert told <= gone[0]
 
 
 async def test_a_bulk_run_does_what_it_can_and_says_what_failed(busy: Site, sqlite: Database, rabbit: Rabbit) -> None:
