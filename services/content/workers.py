@@ -13,10 +13,14 @@ from shared.logs import configure_logs
 from shared.workers import Crew, Pulse, Workers
 
 STOP_S = 25.0
+_APART = "without [redis] each worker counts by itself, and the brake on an account holds as many times later"
+_log = structlog.get_logger()
 
 
 def workers(settings: ContentSettings) -> Workers:
     """Return the parent of this host's workers."""
+    if settings.workers > 1 and settings.redis is None:
+        _log.warning("workers-count-apart", workers=settings.workers, cause=_APART)
     crew = Crew("content", settings.workers, run_worker, lambda _number: (settings,), STOP_S)
     return Workers(crew, settings)
 
